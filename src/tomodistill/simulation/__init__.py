@@ -1,0 +1,1 @@
+"""Simulated subtomograms: structures, optics, missing wedge and noise (NumPy and SciPy only)."""
