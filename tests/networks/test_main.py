@@ -1,0 +1,34 @@
+import json
+import sys
+
+import pytest
+
+from tomodistill.networks.__main__ import main
+
+PAPER = {  # parameters (arXiv 1801.10597, Table 1) and GFLOP at 40³, 23 classes
+    "dsrf3d_v2": ("teacher", 18_316_599, 7.67),
+    "s1": ("student", 1_014_071, 4.46),
+    "s2": ("student", 506_039, 4.41),
+    "s3": ("student", 161_639, 1.13),
+}
+
+
+def printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *flags: str
+) -> str:
+    monkeypatch.setattr(sys, "argv", ["networks", *flags])
+    main()
+    return capsys.readouterr().out
+
+
+def test_json_holds_the_numbers_of_the_paper(monkeypatch, capsys) -> None:
+    rows = json.loads(printed(monkeypatch, capsys, "--json"))
+    assert [set(row) for row in rows] == [{"name", "role", "parameters", "gflop"}] * 4
+    found = {r["name"]: (r["role"], r["parameters"], round(r["gflop"], 2)) for r in rows}
+    assert found == PAPER
+
+
+def test_table_for_people_and_another_box(monkeypatch, capsys) -> None:
+    lines = printed(monkeypatch, capsys, "--box", "27", "--classes", "3").splitlines()
+    assert len(lines) == 4
+    assert lines[3].split()[:3] == ["s3", "student", "141,139"]
