@@ -1,0 +1,1 @@
+"""Volume files, the subtomogram-set file, preprocessing, legal views. No Keras, no mlflow."""

@@ -1,0 +1,147 @@
+"""Fixtures that several rooms share: a tiny subtomogram set and a tiny model version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from tomodistill.subtomograms.dataset import Item, SetHeader, SubtomogramSet, write_set
+from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
+
+if TYPE_CHECKING:  # Keras takes ten seconds to import: only fixtures that need it do
+    import keras
+
+    from tomodistill.inference.classifier import Classifier
+    from tomodistill.inference.version import Manifest
+
+ROOT = Path(__file__).parent.parent
+BOX = 8  # voxels of the tiny set
+VERSION_BOX = 27  # voxels, the smallest that s3 takes
+CLASS_NAMES = ("ribosome", "proteasome", "chaperonin")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Keras reads TensorFlow's variables with np.array, which NumPy 2 deprecates for them.
+    message = "__array__ implementation doesn't accept a copy keyword"
+    config.addinivalue_line("filterwarnings", f"ignore:{message}:DeprecationWarning")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real files beside the checkout."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no real files beside the checkout")
+    return folder
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(20180131)
+
+
+@pytest.fixture(scope="session")
+def header() -> SetHeader:
+    return SetHeader(
+        set_id="tiny",
+        class_names=CLASS_NAMES,
+        box=BOX,
+        voxel_spacing=10.0,
+        contrast="dark",
+        handedness="right",
+        recipe={"name": "noise", "seed": 7},
+    )
+
+
+@pytest.fixture(scope="session")
+def items() -> list[Item]:
+    """Twelve items, four of each class, the last one unlabelled; every third held out."""
+    rng = np.random.default_rng(7)
+    return [
+        Item(
+            volume=rng.normal(size=(BOX, BOX, BOX)).astype(np.float32),
+            label=index % 3 if index < 11 else -1,
+            id=f"tiny/{index}",
+            split=("train", "train", "val", "test")[index % 4],
+            pose=(0.0, 0.0, 0.0, 1.0, 0.5, -0.5, index / 10),
+            seed=2**63 + index,
+            snr=0.5 + index / 100,
+            tilt_range=(-60.0 - index, 60.0),
+            defocus=5.0,
+        )
+        for index in range(12)
+    ]
+
+
+@pytest.fixture(scope="session")
+def subtomogram_set(
+    header: SetHeader, items: list[Item], tmp_path_factory: pytest.TempPathFactory
+) -> SubtomogramSet:
+    """The twelve items as a set on disk. Read only: tests that change it write their own."""
+    return write_set(tmp_path_factory.mktemp("set") / "tiny.h5", header, items, len(items))
+
+
+@pytest.fixture(scope="session")
+def manifest() -> Manifest:
+    """Of a student on three classes, before its files have digests."""
+    from tomodistill.inference.version import Manifest
+
+    return Manifest(
+        network="s3",
+        role="student",
+        class_names=CLASS_NAMES,
+        box=VERSION_BOX,
+        voxel_spacing=10.0,
+        contrast="dark",
+        preprocessing=Preprocessing(lowpass=30.0),
+        tilt_range=(-60.0, 60.0),
+        snr_range=(0.5, 0.5),
+        digests={"data": "d" * 64, "soft_labels": "5" * 64, "teacher": "7" * 64},
+        training={"student": "s3", "temperature": 5.0},
+        metrics={"val/accuracy": 0.5},
+    )
+
+
+@pytest.fixture(scope="session")
+def version_volumes() -> np.ndarray:
+    """(70, 27, 27, 27) stored volumes for the tiny version: more than the largest batch."""
+    rng = np.random.default_rng(11)
+    return rng.normal(3.0, 2.0, (70, *[VERSION_BOX] * 3)).astype(np.float32)
+
+
+def _spread_logits(model: keras.Model, logits: np.ndarray) -> None:
+    """Give them mean 0 and standard deviation 1 over the items: they differ, none saturates."""
+    layer, mean, spread = model.get_layer("logits"), logits.mean(axis=0), logits.std(axis=0)
+    layer.kernel.assign(layer.kernel / spread)
+    layer.bias.assign((layer.bias - mean) / spread)
+
+
+@pytest.fixture(scope="session")
+def version_folder(
+    manifest: Manifest, version_volumes: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A sound version of s3 with random weights. Read only: tests that change it copy it."""
+    import keras
+
+    from tomodistill.inference.version import write_version
+    from tomodistill.networks.build import build
+
+    keras.utils.set_random_seed(3)
+    model = build("s3", box=VERSION_BOX, classes=len(CLASS_NAMES))
+    probe = version_volumes[:3]
+    seen = preprocess(probe, voxel_spacing=10.0, contrast="dark", parameters=manifest.preprocessing)
+    _spread_logits(model, np.asarray(model.predict(seen[..., None], verbose=0)))
+    folder = tmp_path_factory.mktemp("versions") / "s3"
+    probe_logits = np.asarray(model.predict(seen[..., None], verbose=0))
+    write_version(folder, manifest, model, probe=probe, probe_logits=probe_logits)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def classifier(version_folder: Path) -> Classifier:
+    from tomodistill.inference.classifier import Classifier
+
+    return Classifier.load(version_folder)

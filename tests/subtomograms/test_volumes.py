@@ -1,0 +1,221 @@
+import io
+import tracemalloc
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+from mrcfile.dtypes import HEADER_DTYPE
+
+from tomodistill.errors import InputError
+from tomodistill.subtomograms.volumes import decode_volumes, read_volumes, write_mrc
+
+MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
+
+
+def npy_bytes(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=True)
+    return stream.getvalue()
+
+
+def mrc_bytes(array: np.ndarray, mode: int = 2, order: str = "<", **fields: object) -> bytes:
+    """An .mrc file built field by field; `fields` replace what a sound header says."""
+    header = np.zeros((), HEADER_DTYPE.newbyteorder(order))
+    sides = dict(zip(("nx", "ny", "nz"), array.shape[::-1], strict=True))
+    sampling = dict(zip(("mx", "my", "mz"), array.shape[::-1], strict=True))
+    stamp = [0x44, 0x44, 0, 0] if order == "<" else [0x11, 0x11, 0, 0]
+    sound = {"mode": mode, "map": b"MAP ", "machst": stamp, "ispg": 1, "nversion": 20140}
+    axes = {"mapc": 1, "mapr": 2, "maps": 3}
+    cell = {"cella": tuple(9.2 * side for side in array.shape[::-1])}
+    for name, value in {**sides, **sampling, **sound, **axes, **cell, **fields}.items():
+        header[name] = value
+    return header.tobytes() + array.astype(order + MODES.get(mode, "f4")).tobytes()
+
+
+def counting(side: int = 3) -> np.ndarray:
+    """(d, d, d) with every value its own, so that a changed axis order shows."""
+    return np.arange(side**3, dtype=np.float32).reshape(side, side, side)
+
+
+def refusal(body: bytes) -> InputError:
+    with pytest.raises(InputError) as caught:
+        decode_volumes(body)
+    return caught.value
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", "i2", ">i4", "u1"])
+def test_npy_of_any_real_type_keeps_values_and_order(dtype: str) -> None:
+    read = decode_volumes(npy_bytes(counting().astype(dtype)))
+    assert read.array.dtype == np.float32
+    assert read.voxel_spacing is None
+    np.testing.assert_array_equal(read.array, counting()[None])
+
+
+def test_npy_in_fortran_order_keeps_its_axes() -> None:
+    np.testing.assert_array_equal(
+        decode_volumes(npy_bytes(np.asfortranarray(counting()))).array[0], counting()
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_mrc_of_every_real_mode_and_byte_order(mode: int, order: str) -> None:
+    read = decode_volumes(mrc_bytes(counting(), mode, order))
+    np.testing.assert_array_equal(read.array, counting()[None])
+    assert read.voxel_spacing == pytest.approx(9.2)
+
+
+def test_mrc_skips_its_extended_header() -> None:
+    body = mrc_bytes(counting(), nsymbt=64)
+    read = decode_volumes(body[:1024] + bytes(64) + body[1024:])
+    np.testing.assert_array_equal(read.array[0], counting())
+
+
+def test_written_mrc_is_read_back_by_us_and_by_mrcfile(tmp_path: Path) -> None:
+    path = tmp_path / "particle.mrc"
+    write_mrc(path, counting(), voxel_spacing=13.1)
+    read = read_volumes(path)
+    np.testing.assert_array_equal(read.array[0], counting())
+    assert read.voxel_spacing == pytest.approx(13.1)
+    with mrcfile.open(path) as mrc:
+        assert mrc.voxel_size.z == pytest.approx(13.1)
+        np.testing.assert_array_equal(mrc.data, counting())
+
+
+@pytest.mark.parametrize("spacing", [0.0, 1.0, -4.0, np.nan, np.inf])
+def test_spacing_that_states_nothing_is_none(spacing: float) -> None:
+    assert decode_volumes(mrc_bytes(counting(), cella=(3 * spacing,) * 3)).voxel_spacing is None
+
+
+def test_spacing_without_sampling_is_none() -> None:
+    assert decode_volumes(mrc_bytes(counting(), mx=0)).voxel_spacing is None
+
+
+def test_stacks_of_volumes() -> None:
+    stack = np.stack([counting(), counting() + 1])
+    np.testing.assert_array_equal(decode_volumes(npy_bytes(stack)).array, stack)
+    body = mrc_bytes(stack.reshape(6, 3, 3), ispg=401, mz=3)
+    np.testing.assert_array_equal(decode_volumes(body).array, stack)
+
+
+def test_claims_of_32_gib_are_refused_without_allocating() -> None:
+    tiny = npy_bytes(counting())[:128].replace(b"(3, 3, 3), }", b"(2048, 2048, 2048), }")[:128]
+    claims = {"nx": 2048, "ny": 2048, "nz": 2048}
+    tracemalloc.start()
+    for body in (tiny[:127] + b"\n", mrc_bytes(counting(), **claims)[:1024]):
+        error = refusal(body)
+        assert f"{2048**3 * 4} bytes" in error.expected
+        assert error.found == "0 bytes"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e6
+
+
+@pytest.mark.parametrize("encode", [npy_bytes, mrc_bytes])
+@pytest.mark.parametrize("change", [-1, 1])
+def test_length_that_does_not_match_the_claim(encode, change: int) -> None:
+    body = encode(counting())
+    error = refusal(body[:-1] if change < 0 else body + b"\0")
+    assert error.expected.startswith("108 bytes for shape (3, 3, 3)")
+    assert error.found == f"{108 + change} bytes"
+
+
+@pytest.mark.parametrize("encode", [npy_bytes, mrc_bytes])
+def test_values_that_are_no_subtomogram(encode) -> None:
+    broken = counting()
+    broken[1, 1, 1] = np.nan
+    assert "NaN" in refusal(encode(broken)).found
+    broken[1, 1, 1] = -np.inf
+    assert "infinity" in refusal(encode(broken)).found
+    assert "constant" in refusal(encode(np.full((3, 3, 3), 7.0))).found
+    error = refusal(encode(np.ones((3, 3, 4)) * np.arange(4)))
+    assert "cubic" in error.expected
+    assert error.found == "shape (3, 3, 4)"
+
+
+def test_the_spoilt_volume_of_a_stack_is_named() -> None:
+    stack = np.stack([counting(), counting(), counting()])
+    stack[1, 0, 0, 0] = np.nan
+    assert "volume 1" in refusal(npy_bytes(stack)).found
+    stack[1] = 4.0
+    assert "volume 1" in refusal(npy_bytes(stack)).found
+
+
+@pytest.mark.parametrize("shape", [(), (27,), (3, 9), (0, 3, 3, 3), (1, 1, 3, 3, 3)])
+def test_npy_of_other_dimensions(shape: tuple[int, ...]) -> None:
+    assert refusal(npy_bytes(np.zeros(shape, np.float32))).found == f"shape {shape}"
+
+
+@pytest.mark.parametrize("dtype", [object, complex, bool, "S4", [("a", "f4"), ("b", "f4")]])
+def test_npy_of_other_types_is_never_unpickled(dtype) -> None:
+    error = refusal(npy_bytes(np.zeros((3, 3, 3), dtype)))
+    assert error.expected == "real numbers"
+    assert "dtype" in error.found
+
+
+@pytest.mark.parametrize("mode", [3, 4, 7, 101, -1])
+def test_mrc_of_other_modes(mode: int) -> None:
+    error = refusal(mrc_bytes(counting(), mode))
+    assert "complex" in error.found or f"'{mode}'" in error.found
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"nx": -3, "ny": -3},
+        {"nsymbt": -1024},
+        {"nsymbt": 2**31 - 1},
+        {"ispg": 401, "mz": 0},
+        {"ispg": 401, "mz": -1},
+        {"machst": [1, 2, 3, 4]},
+        {"mapc": 3, "maps": 1},
+    ],
+)
+def test_hostile_mrc_headers_get_a_refusal(fields: dict[str, object]) -> None:
+    refusal(mrc_bytes(counting(), **fields))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, -3), }",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (0x" + b"f" * 5000 + b",), }",
+        b"{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3",
+        b"{'descr': '<f4', 'shape': (3, 3, 3), }",
+        b"(" * 9000,
+        b"-" * 9000 + b"1",
+        b"  '''\n \\",
+        b"\xff\xfe",
+    ],
+)
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0), (9, 9)])
+def test_hostile_npy_headers_get_a_refusal(header: bytes, version: tuple[int, int]) -> None:
+    length = len(header).to_bytes(2 if version == (1, 0) else 4, "little")
+    refusal(b"\x93NUMPY" + bytes(version) + length + header + bytes(108))
+
+
+@pytest.mark.parametrize("body", [b"", b"\x93NUMPY", b"hello" * 300, bytes(2048), b"PK\x03\x04"])
+def test_other_bytes_get_a_refusal(body: bytes) -> None:
+    assert ".npy" in refusal(body).expected
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no file"):
+        read_volumes(tmp_path / "none.mrc")
+
+
+def test_real_density_maps(shared: Path) -> None:
+    paths = sorted((shared / "structures/maps").glob("*.mrc"))
+    assert len(paths) == 26
+    for path in paths:
+        with mrcfile.open(path) as mrc:
+            read = read_volumes(path)
+            np.testing.assert_array_equal(read.array[0], mrc.data)
+            assert read.voxel_spacing == pytest.approx(float(mrc.voxel_size.x))
+
+
+def test_real_emdb_map(shared: Path) -> None:
+    read = read_volumes(shared / "fixtures/maps/EMD-3197.map")
+    assert read.array.shape == (1, 20, 20, 20)
+    assert read.voxel_spacing == pytest.approx(11.4)
