@@ -7,6 +7,10 @@ import keras
 
 from tomodistill.networks.table import NETWORKS, Network, check_box
 
+# He initialisation keeps the variance through ReLU layers: with Keras's default the teacher saw
+# noisy subtomograms for whole epochs before its loss left ln(classes).
+_RELU = {"activation": "relu", "kernel_initializer": "he_normal"}
+
 
 def build(name: str, *, box: int, classes: int, dropout: float | None = None) -> keras.Model:
     """Keras model (n, box, box, box, 1) -> (n, classes) logits.
@@ -25,7 +29,7 @@ def _convolutions(network: Network, x: keras.KerasTensor) -> keras.KerasTensor:
     for stage, widths in enumerate(network.stages, 1):
         for layer, width in enumerate(widths, 1):
             convolution = keras.layers.Conv3D(
-                width, 3, padding="same", activation="relu", name=f"conv{stage}_{layer}"
+                width, 3, padding="same", **_RELU, name=f"conv{stage}_{layer}"
             )
             x = convolution(x)
         x = keras.layers.MaxPooling3D(network.pool, name=f"pool{stage}")(x)
@@ -35,7 +39,7 @@ def _convolutions(network: Network, x: keras.KerasTensor) -> keras.KerasTensor:
 def _dense(network: Network, x: keras.KerasTensor) -> keras.KerasTensor:
     x = keras.layers.Flatten(name="flatten")(x)
     for layer, width in enumerate(network.dense, 1):
-        x = keras.layers.Dense(width, activation="relu", name=f"fc{layer}")(x)
+        x = keras.layers.Dense(width, **_RELU, name=f"fc{layer}")(x)
         if network.dropout:
             x = keras.layers.Dropout(network.dropout, name=f"dropout{layer}")(x)
     return x

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from tomodistill.simulation.structures import Structure, structures_digest
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
 RECIPE = "convolution"
-CONTRAST = "dark"  # the CTF is not flipped: protein is darker than its surroundings
+CONTRAST: Literal["dark", "bright"] = "dark"  # the CTF is not flipped
 SPLITS = {"train": 0.64, "val": 0.16, "test": 0.20}
 CHUNK = 16  # items handed to a worker at once
 

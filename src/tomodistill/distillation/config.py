@@ -1,0 +1,78 @@
+"""How teachers and students are trained. The defaults are those of the `quick` scale."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from tomodistill.errors import InputError
+from tomodistill.networks.table import find_network
+
+_CHOICES = {
+    "optimizer": ("adam", "sgd"),
+    "schedule": ("cosine", "constant"),
+    "labels": ("soft", "hard"),
+}
+_MAY_BE_ZERO = ("seed", "dropout")
+
+
+@dataclass(frozen=True)
+class Training:
+    """What every training has."""
+
+    optimizer: str = "adam"  # or "sgd" with Nesterov momentum 0.9
+    learning_rate: float = 5e-4  # at the first step
+    schedule: str = "cosine"  # to zero at the last step; "constant" decays by 1e-7 a step
+    batch_size: int = 32  # subtomograms
+    epochs: int = 12
+    patience: int = 12  # epochs without a better validation loss before training stops
+    augment: bool = True  # turn volumes by the legal half turns
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            self._check(field.name, getattr(self, field.name))
+
+    def _check(self, name: str, value: Any) -> None:
+        choices = _CHOICES.get(name)
+        if choices and value not in choices:
+            raise InputError(
+                expected=f"{name}: {' or '.join(choices)}", found=repr(value), todo="Choose one."
+            )
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        positive = number and (value > 0 or (value == 0 and name in _MAY_BE_ZERO))
+        if number and not (positive and math.isfinite(value)):
+            raise InputError(
+                expected=f"{name} greater than zero", found=f"{value}", todo="Change it."
+            )
+
+
+@dataclass(frozen=True)
+class TeacherConfig(Training):
+    """Phase 1: the large network on hard labels."""
+
+    teacher: str = "dsrf3d_v2"
+    dropout: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        find_network(self.teacher, "teacher")
+        if self.dropout >= 1:
+            raise InputError(
+                expected="a dropout below 1", found=f"{self.dropout}", todo="Change it."
+            )
+
+
+@dataclass(frozen=True)
+class StudentConfig(Training):
+    """Phase 3: a small network on soft labels, or on hard ones as the control."""
+
+    student: str = "s3"
+    labels: str = "soft"  # "hard": the control on the same budget
+    temperature: float = 5.0  # of teacher and student alike
+    learning_rate: float = 2e-3
+    epochs: int = 24
+    patience: int = 24
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        find_network(self.student, "student")

@@ -1,0 +1,67 @@
+"""Losses as pure functions of two logit tensors, and what Keras minimises.
+
+Targets are (n, 2, classes): row 0 the teacher's logits, row 1 the one-hot hard label. Both travel
+with every batch, so that every training reports the same metrics whatever it learns from.
+"""
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+Loss = Callable[[keras.KerasTensor, keras.KerasTensor], keras.KerasTensor]
+TEACHER, HARD = 0, 1  # rows of the targets
+
+
+def hinton_loss(
+    *, teacher_logits: keras.KerasTensor, student_logits: keras.KerasTensor, temperature: float
+) -> keras.KerasTensor:
+    """(n,) T^2 x cross-entropy of the student at T to the teacher at T, from (n, classes) logits.
+
+    Its gradient is that of T^2 x KL; T^2 keeps it independent of T (Hinton et al. 2015, sect. 2).
+    """
+    target = ops.softmax(teacher_logits / temperature)
+    return -(temperature**2) * ops.sum(target * ops.log_softmax(student_logits / temperature), -1)
+
+
+def soft_label_loss(temperature: float) -> Loss:
+    """Keras loss (targets, logits) -> (n,) that learns from row 0, the teacher's logits."""
+
+    def loss(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+        return hinton_loss(
+            teacher_logits=targets[:, TEACHER], student_logits=logits, temperature=temperature
+        )
+
+    return loss
+
+
+def hard_label_loss(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+    """(n,) cross-entropy that learns from row 1, the hard labels."""
+    return -ops.sum(targets[:, HARD] * ops.log_softmax(logits), -1)
+
+
+def accuracy(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+    """(n,) 1 where the decision is the hard label, 0 where it is not or none is known."""
+    decisions = ops.one_hot(ops.argmax(logits, -1), logits.shape[-1])
+    return ops.sum(targets[:, HARD] * decisions, -1)
+
+
+def agreement(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+    """(n,) 1 where the decision is the teacher's."""
+    same = ops.equal(ops.argmax(targets[:, TEACHER], -1), ops.argmax(logits, -1))
+    return ops.cast(same, "float32")
+
+
+def pack_targets(
+    *, teacher_logits: NDArray[np.float32], labels: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """(n, views, 2, classes) targets from (n, views, classes) logits and (n,) labels.
+
+    An unknown label (-1) becomes a row of zeros, which no hard-label loss learns from.
+    """
+    known = np.eye(teacher_logits.shape[-1], dtype=np.float32)[labels]
+    known[labels < 0] = 0
+    hard = np.broadcast_to(known[:, None], teacher_logits.shape)
+    return np.stack([teacher_logits, hard], axis=2)
