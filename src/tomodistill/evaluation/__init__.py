@@ -1,0 +1,1 @@
+"""Accuracy, cost, speed and figures: values in, values out; nothing is recorded here."""

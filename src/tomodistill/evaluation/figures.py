@@ -1,0 +1,57 @@
+"""Figures as values: each function returns a Matplotlib figure, nothing is shown or written."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+_COLOURS = {"train": "tab:gray", "val": "tab:blue"}
+
+
+def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
+    """(classes, classes) counts, rows true, columns decided, shaded by share of the row."""
+    side = max(4.0, 0.45 * len(class_names) + 2.5)
+    figure = Figure((side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(confusion / confusion.sum(axis=1, keepdims=True).clip(1), "Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(confusion):
+        if count:
+            colour = "white" if count > 0.6 * confusion[row].sum() else "black"
+            axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
+    ticks = range(len(class_names))
+    axes.set_xticks(ticks, class_names, rotation=60, ha="right", fontsize=8)
+    axes.set_yticks(ticks, class_names, fontsize=8)
+    axes.set(xlabel="decided", ylabel="true")
+    return figure
+
+
+def curves_figure(curves: Mapping[str, Sequence[float]]) -> Figure:
+    """Learning curves, "train/loss", "val/accuracy", ...: one panel for each measure."""
+    measures = sorted({name.split("/")[1] for name in curves})
+    figure = Figure((4.0 * len(measures), 3.2), layout="constrained")
+    panels = figure.subplots(1, len(measures), squeeze=False)[0]
+    for axes, measure in zip(panels, measures, strict=True):
+        for part, colour in _COLOURS.items():
+            values = curves.get(f"{part}/{measure}", ())
+            axes.plot(range(1, len(values) + 1), values, color=colour, label=part, marker=".")
+        axes.set(xlabel="epoch", ylabel=measure)
+        axes.legend(frameon=False)
+    return figure
+
+
+def montage_figure(
+    volumes: NDArray[np.float32], labels: NDArray[np.int64], class_names: Sequence[str]
+) -> Figure:
+    """Central z slices of (n, d, d, d) volumes: one row for each class, up to five of each."""
+    columns = 5
+    figure = Figure((1.3 * columns + 2, 1.3 * len(class_names)), layout="constrained")
+    grid = figure.subplots(len(class_names), columns, squeeze=False)
+    for label, name in enumerate(class_names):
+        chosen = volumes[labels == label][:columns]
+        for axes, volume in zip(grid[label], chosen, strict=False):
+            axes.imshow(volume[len(volume) // 2], "gray")
+        grid[label][0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    for axes in grid.flat:
+        axes.set(xticks=[], yticks=[])
+    return figure

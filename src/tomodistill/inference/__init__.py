@@ -1,0 +1,1 @@
+"""From a model version to decisions: version folder, engines, Classifier. Needs no registry."""

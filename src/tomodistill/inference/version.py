@@ -1,0 +1,125 @@
+"""A model version: the folder that the registry stores and a Classifier loads.
+
+    model.keras  manifest.json  probe.npy  probe_logits.npy
+
+The manifest names the sha256 of every other file. A version is never changed: adding a file makes
+a new one.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tomodistill.errors import InputError
+from tomodistill.subtomograms.preprocessing import Contrast, Preprocessing
+
+SCHEMA_VERSION = 1
+MODEL, MANIFEST = "model.keras", "manifest.json"
+PROBE, PROBE_LOGITS = "probe.npy", "probe_logits.npy"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a model must be told with its weights to be used rightly."""
+
+    network: str
+    role: str  # "teacher" or "student"
+    class_names: tuple[str, ...]
+    box: int  # voxels
+    voxel_spacing: float  # Å
+    contrast: Contrast  # of the volumes it expects
+    preprocessing: Preprocessing
+    tilt_range: tuple[float, float]  # degrees, of its training data
+    snr_range: tuple[float, float]  # likewise
+    digests: dict[str, str]  # "data", and for students "soft_labels" and "teacher"
+    training: dict[str, Any]  # the configuration it was trained with
+    metrics: dict[str, float] = field(default_factory=dict)
+    engines: dict[str, dict[str, Any]] = field(default_factory=lambda: {"keras": {}})
+    calibration: None = None  # filled by a later version of the format
+    unknown: None = None  # likewise
+    files: dict[str, str] = field(default_factory=dict)  # name -> sha256
+    schema_version: int = SCHEMA_VERSION
+
+
+def write_version(
+    folder: Path,
+    manifest: Manifest,
+    model: keras.Model,
+    *,
+    probe: NDArray[np.float32],
+    probe_logits: NDArray[np.float32],
+) -> Manifest:
+    """Write a version into the new `folder`; returns the manifest with its files' sha256.
+
+    `probe` (m, d, d, d) are stored volumes, `probe_logits` (m, classes) what the model says of
+    them: the self-test of whoever loads the version.
+    """
+    folder.mkdir(parents=True)
+    _without_optimizer(model).save(folder / MODEL)
+    np.save(folder / PROBE, probe)
+    np.save(folder / PROBE_LOGITS, probe_logits)
+    whole = replace(manifest, files={n: file_digest(folder / n) for n in _names(folder)})
+    (folder / MANIFEST).write_text(json.dumps(asdict(whole), indent=2, sort_keys=True) + "\n")
+    return whole
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of a version, every file held to its sha256.
+
+    Raises InputError if the folder is no version, of another schema, or was changed.
+    """
+    try:
+        read = json.loads((folder / MANIFEST).read_text())
+        schema = read["schema_version"]
+        manifest = Manifest(**_typed(read)) if schema == SCHEMA_VERSION else None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise _refusal(f"a model version with a {MANIFEST}", f"{folder}: {error!r}") from error
+    if manifest is None:
+        raise _refusal(f"manifest schema {SCHEMA_VERSION}", f"{schema}")
+    _check_files(folder, manifest)
+    return manifest
+
+
+def load_model(folder: Path) -> keras.Model:
+    """The Keras model of a version; no code in the file is run."""
+    return keras.saving.load_model(folder / MODEL, compile=False, safe_mode=True)
+
+
+def _without_optimizer(model: keras.Model) -> keras.Model:
+    """Its state would triple the file, and its loss needs code that a reader may not have."""
+    bare = type(model).from_config(model.get_config())
+    bare.set_weights(model.get_weights())
+    return bare
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    for name in sorted({MODEL, PROBE, PROBE_LOGITS, *manifest.files}):
+        path, digest = folder / name, manifest.files.get(name)
+        if not path.is_file() or file_digest(path) != digest:
+            raise _refusal(f"{name} as it was written", f"a missing or changed file in {folder}")
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def _typed(read: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples and no dataclasses."""
+    tuples = {name: tuple(read[name]) for name in ("class_names", "tilt_range", "snr_range")}
+    return {**read, **tuples, "preprocessing": Preprocessing(**read["preprocessing"])}
+
+
+def _refusal(expected: str, found: str) -> InputError:
+    return InputError(expected=expected, found=found, todo="Choose another version, or train one.")

@@ -1,0 +1,36 @@
+import numpy as np
+
+from tomodistill.evaluation.figures import confusion_figure, curves_figure, montage_figure
+
+NAMES = ("ribosome", "proteasome", "chaperonin")
+
+
+def test_confusion_figure_shows_every_count_where_it_belongs() -> None:
+    confusion = np.array([[5, 2, 0], [0, 7, 0], [0, 0, 0]])  # one class has no items
+    axes = confusion_figure(confusion, NAMES).axes[0]
+    shown = {text.get_position(): text.get_text() for text in axes.texts}
+    assert shown == {(0, 0): "5", (1, 0): "2", (1, 1): "7"}  # (decided, true)
+    np.testing.assert_allclose(axes.images[0].get_array()[0], [5 / 7, 2 / 7, 0])
+    np.testing.assert_array_equal(axes.images[0].get_array()[2], 0)
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(NAMES)
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("decided", "true")
+
+
+def test_curves_have_one_panel_for_each_measure() -> None:
+    curves = {"train/loss": [3.0, 2.0], "val/loss": [4.0, 3.5], "train/accuracy": [0.1, 0.2]}
+    panels = {axes.get_ylabel(): axes for axes in curves_figure(curves).axes}
+    assert set(panels) == {"loss", "accuracy"}
+    lines = {line.get_label(): line for line in panels["loss"].lines}
+    np.testing.assert_array_equal(lines["val"].get_xdata(), [1, 2])  # epochs count from one
+    np.testing.assert_array_equal(lines["val"].get_ydata(), [4.0, 3.5])
+    np.testing.assert_array_equal(lines["train"].get_ydata(), [3.0, 2.0])
+
+
+def test_montage_shows_central_slices_row_by_class() -> None:
+    volumes = np.arange(7 * 4**3, dtype=np.float32).reshape(7, 4, 4, 4)
+    labels = np.array([1, 0, 0, 0, 0, 0, 0])  # six of class 0, one of class 1, none of class 2
+    axes = np.array(montage_figure(volumes, labels, NAMES).axes).reshape(3, 5)
+    assert [[len(a.images) for a in row] for row in axes] == [[1] * 5, [1, 0, 0, 0, 0], [0] * 5]
+    np.testing.assert_array_equal(axes[0, 1].images[0].get_array(), volumes[2, 2])
+    np.testing.assert_array_equal(axes[1, 0].images[0].get_array(), volumes[0, 2])
+    assert [row[0].get_ylabel() for row in axes] == list(NAMES)

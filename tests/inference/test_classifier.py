@@ -1,0 +1,116 @@
+import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from tomodistill.errors import InputError
+from tomodistill.inference.classifier import Classifier
+from tomodistill.inference.version import file_digest, load_model
+from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
+
+
+def test_it_is_the_network_after_preprocessing(
+    classifier: Classifier, version_folder: Path, version_volumes: np.ndarray
+) -> None:
+    seen = preprocess(
+        version_volumes[:6],
+        voxel_spacing=10.0,
+        contrast="dark",
+        parameters=Preprocessing(lowpass=30.0),
+    )
+    expected = np.asarray(load_model(version_folder).predict(seen[..., None], verbose=0))
+    np.testing.assert_allclose(classifier.logits(version_volumes[:6]), expected, atol=1e-4)
+    probabilities = classifier.probabilities(version_volumes[:6])
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities, softmax(expected, axis=1), atol=1e-5)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+
+
+def test_stored_scale_and_offset_do_not_matter(
+    classifier: Classifier, version_volumes: np.ndarray
+) -> None:
+    volumes = version_volumes[:2]
+    one, other = classifier.probabilities(volumes), classifier.probabilities(500 * volumes + 1e4)
+    np.testing.assert_allclose(one, other, atol=1e-3)
+    assert np.abs(one - classifier.probabilities(-volumes)).max() > 0.01  # contrast does
+
+
+@pytest.mark.parametrize("count", [1, 3, 5, 65])
+def test_company_does_not_matter(
+    classifier: Classifier, version_volumes: np.ndarray, count: int
+) -> None:
+    together = classifier.probabilities(version_volumes[:count])
+    alone = classifier.probabilities(version_volumes[count - 1 : count])
+    np.testing.assert_allclose(together[-1:], alone, atol=1e-5)
+    assert together.shape == (count, 3)
+
+
+def test_threads_get_the_numbers_of_their_own_volumes(
+    classifier: Classifier, version_volumes: np.ndarray
+) -> None:
+    parts = [version_volumes[start : start + 1 + start % 5] for start in range(24)]
+    with ThreadPoolExecutor(6) as threads:
+        found = list(threads.map(classifier.probabilities, parts))
+    for part, probabilities in zip(parts, found, strict=True):
+        np.testing.assert_allclose(probabilities, classifier.probabilities(part), atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 26, 26, 26), (1, 28, 28, 28), (1, 27, 27, 26), (27, 27, 27)])
+def test_another_box_is_refused(classifier: Classifier, shape: tuple[int, ...]) -> None:
+    with pytest.raises(InputError) as caught:
+        classifier.probabilities(np.ones(shape, np.float32))
+    assert caught.value.expected == "boxes of 27 x 27 x 27 voxels"
+    assert caught.value.found == " x ".join(map(str, shape[1:]))
+
+
+@pytest.mark.parametrize("spacing", [9.79, 10.21, 1.2, 100.0])
+def test_another_voxel_spacing_is_refused(
+    classifier: Classifier, version_volumes: np.ndarray, spacing: float
+) -> None:
+    with pytest.raises(InputError, match=f"10.0 Å; found {spacing:.3f}"):
+        classifier.probabilities(version_volumes[:1], voxel_spacing=spacing)
+
+
+@pytest.mark.parametrize("spacing", [None, 9.81, 10.0, 10.19])
+def test_the_voxel_spacing_of_the_model_or_none_is_accepted(
+    classifier: Classifier, version_volumes: np.ndarray, spacing: float | None
+) -> None:
+    assert classifier.probabilities(version_volumes[:1], voxel_spacing=spacing).shape == (1, 3)
+
+
+def with_probe_logits(source: Path, folder: Path, logits: np.ndarray) -> Path:
+    """A version whose files are as its manifest says, but whose probe was answered otherwise."""
+    shutil.copytree(source, folder)
+    np.save(folder / "probe_logits.npy", logits)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["files"]["probe_logits.npy"] = file_digest(folder / "probe_logits.npy")
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize("change", [0.05, np.nan])
+def test_self_test_fails_where_the_model_answers_otherwise(
+    version_folder: Path, tmp_path: Path, change: float
+) -> None:
+    logits = np.load(version_folder / "probe_logits.npy")
+    logits[1, 0] += change
+    folder = with_probe_logits(version_folder, tmp_path / "version", logits)
+    with pytest.raises(InputError, match="stored probabilities of the probe"):
+        Classifier.load(folder)
+
+
+def test_self_test_lets_rounding_pass(version_folder: Path, tmp_path: Path) -> None:
+    logits = np.load(version_folder / "probe_logits.npy") + 1e-4
+    folder = with_probe_logits(version_folder, tmp_path / "version", logits)
+    assert Classifier.load(folder).manifest.network == "s3"
+
+
+def test_a_damaged_version_is_never_loaded(version_folder: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(version_folder, tmp_path / "version"))
+    (folder / "model.keras").write_bytes(b"something else")
+    with pytest.raises(InputError, match=r"model\.keras as it was written"):
+        Classifier.load(folder)

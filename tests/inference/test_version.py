@@ -1,0 +1,117 @@
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from tomodistill.errors import InputError
+from tomodistill.inference.version import (
+    Manifest,
+    file_digest,
+    load_model,
+    read_manifest,
+    write_version,
+)
+from tomodistill.subtomograms.preprocessing import Preprocessing
+
+FILES = ("model.keras", "probe.npy", "probe_logits.npy")
+
+
+@pytest.fixture
+def copy(version_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(version_folder, tmp_path / "version"))
+
+
+def edit(folder: Path, **changes: object) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_manifest_round_trip(version_folder: Path, manifest: Manifest) -> None:
+    read = read_manifest(version_folder)
+    assert read == replace(manifest, files=read.files)
+    assert isinstance(read.preprocessing, Preprocessing)
+    assert isinstance(read.class_names, tuple)
+    assert (read.calibration, read.unknown) == (None, None)
+    assert read.engines == {"keras": {}}
+
+
+def test_the_manifest_names_the_sha256_of_every_other_file(version_folder: Path) -> None:
+    assert {path.name for path in version_folder.iterdir()} == {*FILES, "manifest.json"}
+    files = read_manifest(version_folder).files
+    assert files == {name: file_digest(version_folder / name) for name in FILES}
+    assert all(len(digest) == 64 for digest in files.values())
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_one_flipped_bit_in_any_file_is_refused(copy: Path, name: str) -> None:
+    content = bytearray((copy / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / name).write_bytes(content)
+    with pytest.raises(InputError, match=f"{name} as it was written"):
+        read_manifest(copy)
+
+
+@pytest.mark.parametrize("name", [*FILES, "manifest.json"])
+def test_a_missing_file_is_refused(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    with pytest.raises(InputError, match=name):
+        read_manifest(copy)
+
+
+def test_a_manifest_that_vouches_for_nothing_is_refused(copy: Path) -> None:
+    edit(copy, files={})
+    with pytest.raises(InputError, match=r"model\.keras as it was written"):
+        read_manifest(copy)
+
+
+def test_later_files_are_held_to_their_digest_too(copy: Path) -> None:
+    edit(copy, files={**read_manifest(copy).files, "engine.xml": "0" * 64})
+    with pytest.raises(InputError, match=r"engine\.xml"):
+        read_manifest(copy)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"schema_version": 1}'])
+def test_a_broken_manifest_is_refused(copy: Path, text: str) -> None:
+    (copy / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match=r"manifest\.json"):
+        read_manifest(copy)
+
+
+def test_another_schema_is_refused(copy: Path) -> None:
+    edit(copy, schema_version=2, colour="blue")
+    with pytest.raises(InputError, match="manifest schema 1; found 2"):
+        read_manifest(copy)
+
+
+def test_a_folder_that_is_no_version_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(InputError, match="a model version"):
+            read_manifest(folder)
+
+
+def test_a_version_is_never_overwritten(version_folder: Path, manifest: Manifest) -> None:
+    before = {path: file_digest(path) for path in version_folder.iterdir()}
+    model = load_model(version_folder)
+    with pytest.raises(FileExistsError):
+        write_version(version_folder, manifest, model, probe=np.zeros(1), probe_logits=np.zeros(1))
+    assert before == {path: file_digest(path) for path in version_folder.iterdir()}
+
+
+def test_only_the_weights_are_stored(tmp_path: Path, manifest: Manifest) -> None:
+    model = keras.Sequential([keras.Input((50, 50, 50, 1)), keras.layers.Flatten()])
+    model.add(keras.layers.Dense(2))
+
+    def loss_no_reader_has(targets: object, logits: keras.KerasTensor) -> keras.KerasTensor:
+        return logits[:, 0]
+
+    model.compile("adam", loss_no_reader_has)
+    model.train_on_batch(np.ones((1, 50, 50, 50, 1)), np.ones((1, 2)))
+    folder = tmp_path / "version"
+    write_version(folder, manifest, model, probe=np.zeros(1), probe_logits=np.zeros(1))
+    assert (folder / "model.keras").stat().st_size < 1.1 * 4 * model.count_params()
+    for written, read in zip(model.get_weights(), load_model(folder).get_weights(), strict=True):
+        np.testing.assert_array_equal(written, read)
