@@ -1,0 +1,97 @@
+"""The scales: one word that chooses every configuration. Any field can still be given by itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from tomodistill.distillation.config import StudentConfig, TeacherConfig, Training
+from tomodistill.errors import InputError
+from tomodistill.simulation.config import SimulationConfig
+from tomodistill.subtomograms.preprocessing import Preprocessing
+
+AUTO = "auto"  # what a flag says for "as the scale has it"
+_SHARED = {field.name for field in fields(Training)}  # fields that teacher and student both have
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The configuration of every phase."""
+
+    simulation: SimulationConfig
+    preprocessing: Preprocessing
+    teacher: TeacherConfig
+    student: StudentConfig
+
+
+_PAPER_TRAINING: dict[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 0.005,
+    "schedule": "constant",
+    "batch_size": 64,
+    "epochs": 20,
+    "patience": 5,
+    "augment": False,
+}
+_SMOKE_TRAINING: dict[str, Any] = {"batch_size": 4, "epochs": 1}
+
+SCALES = {
+    # minutes on two CPU cores
+    "quick": Scale(SimulationConfig(), Preprocessing(), TeacherConfig(), StudentConfig()),
+    # arXiv 1801.10597 to the letter: made for a GPU
+    "paper": Scale(
+        SimulationConfig(classes="all", items_per_class=1000, box=40, voxel_spacing=9.2, snr=0.05),
+        Preprocessing(lowpass=40.0),
+        TeacherConfig(dropout=0.7, **_PAPER_TRAINING),
+        StudentConfig(**_PAPER_TRAINING),
+    ),
+    # seconds: proves that the parts fit, learns nothing
+    "smoke": Scale(
+        SimulationConfig(classes="clpp,groel,rubisco", items_per_class=8, box=27),
+        Preprocessing(),
+        TeacherConfig(**_SMOKE_TRAINING),
+        StudentConfig(**_SMOKE_TRAINING),
+    ),
+}
+
+
+def flag_name(phase: str, field: str) -> str:
+    """How a field is called on the command line: `snr`, `temperature`, but `teacher_epochs`."""
+    shared = phase in ("teacher", "student") and field in _SHARED
+    return f"{phase}_{field}" if shared else field
+
+
+def configure(name: str, given: Mapping[str, str]) -> Scale:
+    """The scale of that name with the fields of `given` (flag name -> text) put in their place.
+
+    Raises InputError for an unknown scale and for a text that is no value of its field.
+    """
+    if name not in SCALES:
+        raise InputError(
+            expected=f"a scale: {', '.join(SCALES)}", found=repr(name), todo="Choose one of them."
+        )
+    given = {flag: text for flag, text in given.items() if text != AUTO}
+    if given.get("structures", "builtin") != "builtin":
+        given = {"classes": "all", **given}  # a scale's classes are names of builtin structures
+    phases = vars(SCALES[name])
+    return Scale(**{phase: _replace(phase, config, given) for phase, config in phases.items()})
+
+
+def _replace(phase: str, config: Any, given: Mapping[str, str]) -> Any:
+    flags = {field.name: flag_name(phase, field.name) for field in fields(config)}
+    changed = {
+        field: parse(flag, given[flag], type(getattr(config, field)))
+        for field, flag in flags.items()
+        if flag in given
+    }
+    return replace(config, **changed)
+
+
+def parse(flag: str, text: str, kind: type) -> Any:
+    """`text` as a value of type `kind`. Raises InputError if it is none."""
+    try:
+        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+    except (ValueError, KeyError) as error:
+        words = {bool: "true or false", int: "a whole number", float: "a number"}
+        raise InputError(
+            expected=f"{flag}: {words[kind]}", found=repr(text), todo=f"Change {flag}."
+        ) from error
