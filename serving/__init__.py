@@ -1,0 +1,1 @@
+"""The FastAPI application: HTTP to arrays and back; what the model does lies in `inference`."""

@@ -1,0 +1,95 @@
+"""The JSON that the service answers with; OpenAPI shows these classes at /docs."""
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from serving.follower import Served
+
+
+class ErrorAnswer(BaseModel):
+    """Every answer that is not a success."""
+
+    error: str
+
+
+class ModelVersion(BaseModel):
+    """Which model answered, and what it came from."""
+
+    name: str
+    version: str
+    alias: str | None = Field(description="alias or stage it was found by")
+    run_id: str | None = Field(description="run that trained it")
+    student: str = Field(description="architecture")
+    labels: str | None = Field(description="what it learned from: soft or hard labels")
+    temperature: float | None = Field(description="of the soft labels")
+    teacher: str | None = Field(description="digest of the teacher")
+    soft_labels: str | None = Field(description="digest of the soft labels")
+    data: str | None = Field(description="digest of the training data")
+
+    @classmethod
+    def of(cls, served: Served) -> Self:
+        """Registry facts and lineage of a served model."""
+        manifest, resolved = served.classifier.manifest, served.resolved
+        return cls(
+            name=resolved.name,
+            version=resolved.version,
+            alias=resolved.alias,
+            run_id=resolved.run_id,
+            student=manifest.network,
+            labels=manifest.training.get("labels"),
+            temperature=manifest.training.get("temperature"),
+            **{name: manifest.digests.get(name) for name in ("teacher", "soft_labels", "data")},
+        )
+
+
+class Prediction(BaseModel):
+    """Of one volume."""
+
+    class_name: str = Field(serialization_alias="class", description="the most probable class")
+    probability: float = Field(description="of that class")
+    probabilities: dict[str, float] = Field(description="of every class, in label order")
+
+    @classmethod
+    def of(cls, probabilities: NDArray[np.float32], class_names: tuple[str, ...]) -> Self:
+        """`probabilities` (classes,) in the order of `class_names`."""
+        by_class = dict(zip(class_names, probabilities.tolist(), strict=True))
+        best = class_names[int(np.argmax(probabilities))]
+        return cls(class_name=best, probability=by_class[best], probabilities=by_class)
+
+
+class Classification(BaseModel):
+    """Predictions in the order of the volumes that were sent."""
+
+    model: ModelVersion
+    device: str
+    predictions: list[Prediction]
+
+
+class ModelFacts(BaseModel):
+    """What the model expects and how good it is."""
+
+    model: ModelVersion
+    device: str
+    engine: str
+    class_names: tuple[str, ...]
+    box: int = Field(description="voxels")
+    voxel_spacing: float = Field(description="Å")
+    contrast: str = Field(description="of the particle in the volumes to send: dark or bright")
+    preprocessing: dict[str, Any] = Field(description="done by the service")
+    tilt_range: tuple[float, float] = Field(description="degrees, of the training data")
+    snr_range: tuple[float, float] = Field(description="of the training data")
+    metrics: dict[str, float | None]
+    tags: dict[str, str] = Field(description="of the version in the registry")
+    refresh_error: str | None = Field(description="why a newer version does not serve")
+
+
+class Readiness(BaseModel):
+    """The service has a model; 503 otherwise."""
+
+    ready: bool = True
+    version: str
+    device: str
+    refresh_error: str | None = Field(description="why a newer version does not serve")

@@ -1,0 +1,35 @@
+"""The application: routes, error answers, and the thread that follows the model."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+
+from serving.config import ServiceConfig
+from serving.errors import add_error_answers
+from serving.follower import Download, Follower, Resolve
+from serving.routes import router
+from tomodistill import __version__
+
+
+def create_app(config: ServiceConfig, *, resolve: Resolve, download: Download) -> FastAPI:
+    """An application that serves what `config.model` points to, and follows it.
+
+    It starts without a model, answers 503 with the reason until the first is loaded, and keeps
+    trying. `resolve` finds the version of a URI, `download` brings it into a cache.
+    """
+    follower = Follower(config.model, cache=Path(config.cache), resolve=resolve, download=download)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        with follower.following(config.poll_seconds):
+            yield
+
+    app = FastAPI(
+        title="tomodistill", version=__version__, lifespan=lifespan, redirect_slashes=False
+    )
+    app.state.config, app.state.follower = config, follower
+    app.include_router(router)
+    add_error_answers(app)
+    return app

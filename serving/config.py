@@ -1,0 +1,36 @@
+"""How the service runs."""
+
+from dataclasses import dataclass
+
+from tomodistill.errors import InputError
+
+_MIB = 2**20  # bytes
+
+
+@dataclass(frozen=True)
+class ServiceConfig:
+    """What to serve, where, and how much to accept."""
+
+    model: str = "models:/subtomogram-student@production"  # an alias, a stage or a version
+    host: str = "127.0.0.1"
+    port: int = 8000  # 0: any free one
+    poll_seconds: float = 5.0  # between two looks at what `model` points to
+    max_body_mib: int = 256  # of one request
+    cache: str = "data/models"  # folder of downloaded versions
+
+    def __post_init__(self) -> None:
+        _check(0 <= self.port <= 65535, "a port from 0 to 65535", self.port)
+        _check(0 < self.poll_seconds < float("inf"), "poll_seconds above zero", self.poll_seconds)
+        _check(self.max_body_mib >= 1, "max_body_mib of 1 or more", self.max_body_mib)
+        for name in ("model", "host", "cache"):
+            _check(bool(getattr(self, name)), f"a {name}", "nothing")
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The largest body that is read, in bytes."""
+        return self.max_body_mib * _MIB
+
+
+def _check(holds: bool, expected: str, found: object) -> None:
+    if not holds:
+        raise InputError(expected=expected, found=f"{found}", todo="Change it.")

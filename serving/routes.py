@@ -1,0 +1,132 @@
+"""What the service can be asked."""
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+
+from serving.answers import (
+    Classification,
+    ErrorAnswer,
+    ModelFacts,
+    ModelVersion,
+    Prediction,
+    Readiness,
+)
+from serving.body import read_body
+from serving.errors import refusing
+from serving.follower import Follower, Served
+from tomodistill.subtomograms.volumes import check_volumes, parse_volumes
+
+router = APIRouter()
+
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_BODY = {"requestBody": {"required": True, "content": _BINARY}}
+
+
+_REASONS = {
+    400: "neither .npy nor .mrc, truncated, or empty",
+    413: "a body too large",
+    415: "a body with a Content-Encoding",
+    422: "volumes not for this model: wrong box or voxel spacing, NaN, constant",
+    503: "no model is loaded; the reason",
+}
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    return {s: {"model": ErrorAnswer, "description": _REASONS[s]} for s in statuses}
+
+
+@router.get("/")
+def overview() -> dict[str, str]:
+    """Where to go."""
+    return {
+        "service": "tomodistill",
+        "classify": "POST /classify, a .npy or .mrc file as the body",
+        "model": "/model",
+        "live": "/health/live",
+        "ready": "/health/ready",
+        "docs": "/docs",
+    }
+
+
+@router.post(
+    "/classify",
+    openapi_extra=_BODY,
+    responses=_errors(400, 413, 415, 422, 503),
+)
+async def classify(request: Request) -> Classification:
+    """Classify one volume (d, d, d) or a stack (n, d, d, d): the bytes of a .npy or .mrc file."""
+    served = _served(request)
+    body = await read_body(request, request.app.state.config.max_body_bytes)
+    return await run_in_threadpool(_classify, served, body)
+
+
+@router.get("/model", responses=_errors(503))
+def model(request: Request) -> ModelFacts:
+    """What the model in service expects, what it came from, and how good it is."""
+    served = _served(request)
+    manifest, engine = served.classifier.manifest, served.classifier.engine
+    return ModelFacts(
+        model=ModelVersion.of(served),
+        device=engine.device,
+        engine=engine.name,
+        class_names=manifest.class_names,
+        box=manifest.box,
+        voxel_spacing=manifest.voxel_spacing,
+        contrast=manifest.contrast,
+        preprocessing=asdict(manifest.preprocessing),
+        tilt_range=manifest.tilt_range,
+        snr_range=manifest.snr_range,
+        metrics=dict(manifest.metrics),
+        tags=served.resolved.tags,
+        refresh_error=_follower(request).problem,
+    )
+
+
+@router.get("/health/live")
+def live() -> dict[str, bool]:
+    """The process answers."""
+    return {"live": True}
+
+
+@router.get("/health/ready", responses=_errors(503))
+def ready(request: Request) -> Readiness:
+    """There is a model to classify with."""
+    served = _served(request)
+    return Readiness(
+        version=served.resolved.version,
+        device=served.classifier.engine.device,
+        refresh_error=_follower(request).problem,
+    )
+
+
+def _classify(served: Served, body: bytes) -> Classification:
+    """The heavy part, off the event loop."""
+    classifier = served.classifier
+    with refusing(400):
+        array, voxel_spacing = parse_volumes(body)
+    with refusing(422):
+        volumes = check_volumes(array)
+        probabilities = classifier.probabilities(volumes, voxel_spacing=voxel_spacing)
+    names = classifier.manifest.class_names
+    return Classification(
+        model=ModelVersion.of(served),
+        device=classifier.engine.device,
+        predictions=[Prediction.of(row, names) for row in probabilities],
+    )
+
+
+def _follower(request: Request) -> Follower:
+    follower: Follower = request.app.state.follower
+    return follower
+
+
+def _served(request: Request) -> Served:
+    """The model of this moment; the request keeps it even if another takes over meanwhile."""
+    follower = _follower(request)
+    served = follower.current
+    if served is None:
+        raise HTTPException(503, f"no model is loaded: {follower.problem}")
+    return served

@@ -1,0 +1,28 @@
+import pytest
+
+from serving.config import ServiceConfig
+from tomodistill.errors import InputError
+
+
+def test_limit_is_in_bytes():
+    assert ServiceConfig().max_body_bytes == 268_435_456
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"port": -1},
+        {"port": 65536},
+        {"poll_seconds": 0.0},
+        {"poll_seconds": float("nan")},
+        {"poll_seconds": float("inf")},
+        {"max_body_mib": 0},
+        {"model": ""},
+        {"host": ""},
+        {"cache": ""},
+    ],
+)
+def test_impossible_values_are_refused_by_name(wrong):
+    (name,) = wrong
+    with pytest.raises(InputError, match=name):
+        ServiceConfig(**wrong)
