@@ -1,0 +1,45 @@
+"""Command-line flags, derived from the configuration dataclasses."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from tomodistill.scales import AUTO, SCALES, Scale, configure, flag_name, parse
+
+DEFAULT_SCALE = "quick"
+
+
+def scale_flags(*phases: str) -> dict[str, str]:
+    """Flag -> default of an entry point that needs these phases; `auto` = as the scale has it."""
+    configs = vars(SCALES[DEFAULT_SCALE])
+    names = [flag_name(phase, field.name) for phase in phases for field in fields(configs[phase])]
+    return {"scale": DEFAULT_SCALE, **dict.fromkeys(names, AUTO)}
+
+
+def config_flags(config: type[Any]) -> dict[str, str]:
+    """Flag -> default of an entry point with a configuration of its own."""
+    return {field.name: str(field.default) for field in fields(config)}
+
+
+def parse_flags(
+    description: str | None, flags: dict[str, str], arguments: Sequence[str]
+) -> dict[str, str]:
+    """Flag -> text given on the command line, the default where none was."""
+    parser = argparse.ArgumentParser(prog="python -m entrypoints ...", description=description)
+    for name, default in flags.items():
+        parser.add_argument(f"--{name}", default=default, help=f"default: {default}")
+    return vars(parser.parse_args(arguments))
+
+
+def scale_from(given: dict[str, str]) -> Scale:
+    """The configuration of every phase that these flags ask for."""
+    return configure(
+        given["scale"], {name: text for name, text in given.items() if name != "scale"}
+    )
+
+
+def config_from(config: type[Any], given: dict[str, str]) -> Any:
+    """A configuration dataclass from the flags that carry its fields' names."""
+    values = {f.name: parse(f.name, given[f.name], type(f.default)) for f in fields(config)}
+    return config(**values)

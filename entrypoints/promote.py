@@ -1,0 +1,70 @@
+"""Put a student into production, through the gates."""
+
+import getpass
+from dataclasses import fields
+from datetime import UTC, datetime
+
+import mlflow
+
+from entrypoints.flags import config_flags, config_from, parse_flags
+from entrypoints.teacher import CACHE
+from tomodistill.errors import InputError
+from tomodistill.inference.classifier import Classifier
+from tomodistill.scales import AUTO, parse
+from tomodistill.tracking.gates import Gates, failures
+from tomodistill.tracking.provenance import phase_digest
+from tomodistill.tracking.registry import (
+    STUDENTS,
+    ResolvedVersion,
+    download,
+    newest,
+    resolve,
+    set_production,
+)
+from tomodistill.tracking.runs import phase_run, take_over_run
+
+FLAGS = {"student": AUTO, "version": AUTO, "force": "false", **config_flags(Gates)}
+
+
+def main(arguments: list[str]) -> None:
+    """The entry point."""
+    given, run_id = parse_flags(__doc__, FLAGS, arguments), take_over_run()
+    gates: Gates = config_from(Gates, given)
+    force = parse("force", given["force"], bool)
+    chosen = _choose(given["student"], given["version"])
+    digest = phase_digest(packages=(), version=chosen.version, gates=gates, force=force)
+    with phase_run("promote", name=f"promote {chosen.version}", digest=digest, run_id=run_id):
+        promote(chosen, gates, force=force)
+    print(f"in production: version {chosen.version} of {STUDENTS} ({chosen.tags['student']})")
+
+
+def promote(chosen: ResolvedVersion, gates: Gates, *, force: bool) -> None:
+    """Self-test and gates, then the alias. Raises InputError with every reason against it."""
+    classifier = Classifier.load(download(chosen, CACHE))  # refuses what fails its self-test
+    reasons = failures(classifier.manifest.metrics, gates)
+    if reasons and not force:
+        raise InputError(
+            expected="a version that passes its gates",
+            found=f"version {chosen.version}: {'; '.join(reasons)}",
+            todo="Train a better one, or promote it all the same with force=true.",
+        )
+    audit = {
+        "promoted.by": getpass.getuser(),
+        "promoted.at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "promoted.gates": ", ".join(f"{f.name}={getattr(gates, f.name):g}" for f in fields(gates)),
+        "promoted.forced": "; ".join(reasons) if reasons else "no",
+    }
+    mlflow.set_tags({"version": chosen.version, **audit})
+    set_production(chosen.version, audit)
+
+
+def _choose(student: str, version: str) -> ResolvedVersion:
+    if (student == AUTO) == (version == AUTO):
+        raise InputError(
+            expected="one of student=NAME (its newest version) and version=N",
+            found="both" if student != AUTO else "neither",
+            todo="For example: mlflow run . -e promote -P student=s3",
+        )
+    if version == AUTO:
+        return newest(student)
+    return resolve(f"models:/{STUDENTS}/{parse('version', version, int)}")

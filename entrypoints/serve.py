@@ -1,0 +1,18 @@
+"""Serve the production student over HTTP, on a GPU when there is one."""
+
+from entrypoints.flags import config_flags, config_from, parse_flags
+from serving.config import ServiceConfig
+from serving.server import serve
+from tomodistill.tracking.runs import phase_run, take_over_run
+
+FLAGS = config_flags(ServiceConfig)
+
+
+def main(arguments: list[str]) -> None:
+    """The entry point; returns when the service is told to stop."""
+    config = config_from(ServiceConfig, parse_flags(__doc__, FLAGS, arguments))
+    if run_id := take_over_run():
+        # Closed at once: a service may be killed years later, and no run may stay RUNNING for ever.
+        with phase_run("serve", name=f"serve {config.model}", digest="", run_id=run_id):
+            pass
+    serve(config)

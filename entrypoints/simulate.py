@@ -1,0 +1,119 @@
+"""Simulate a subtomogram set from structures, or find the one that exists."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import mlflow
+from tqdm import tqdm
+
+from entrypoints.flags import parse_flags, scale_flags, scale_from
+from tomodistill.evaluation.baseline import power_spectrum_accuracy
+from tomodistill.evaluation.figures import montage_figure
+from tomodistill.scales import Scale
+from tomodistill.simulation.simulate import CONTRAST, RECIPE, plan, set_id, simulate
+from tomodistill.simulation.structures import Structure, load_structures
+from tomodistill.subtomograms.dataset import Item, SetHeader, SubtomogramSet, open_set, write_set
+from tomodistill.subtomograms.preprocessing import preprocess
+from tomodistill.tracking.provenance import phase_digest
+from tomodistill.tracking.runs import (
+    close_as_reused,
+    find_finished,
+    log_config,
+    log_figure,
+    log_set,
+    phase_run,
+    take_over_run,
+)
+
+FLAGS = scale_flags("simulation", "preprocessing")
+SETS = Path("data/sets")
+
+
+def main(arguments: list[str]) -> None:
+    """The entry point."""
+    scale = scale_from(parse_flags(__doc__, FLAGS, arguments))
+    data = ensure_set(scale, run_id=take_over_run())
+    print(f"subtomogram set: {len(data.ids)} items in {data.path}, sha256 {data.digest[:12]}")
+
+
+def ensure_set(scale: Scale, *, run_id: str | None = None) -> SubtomogramSet:
+    """The set of this configuration: the file of a finished run, or a new one."""
+    config = scale.simulation
+    structures = load_structures(
+        config.structures, classes=config.classes, voxel_spacing=config.voxel_spacing
+    )
+    name = set_id(config, structures)
+    digest = phase_digest(packages=("simulation", "subtomograms"), set_id=name)
+    path, found = SETS / f"{digest[:16]}.h5", find_finished("simulate", digest)
+    if found and path.exists():
+        if run_id:
+            close_as_reused(run_id, found)
+        return open_set(path, verify=True)
+    with phase_run("simulate", name=f"simulate {name[:6]}", digest=digest, run_id=run_id):
+        log_config(simulation=config)
+        data = _make_set(scale, structures, path, name)
+        _record(data, scale)
+    return data
+
+
+def _make_set(
+    scale: Scale, structures: tuple[Structure, ...], path: Path, name: str
+) -> SubtomogramSet:
+    config = scale.simulation
+    header = SetHeader(
+        set_id=name,
+        class_names=tuple(structure.name for structure in structures),
+        box=config.box,
+        voxel_spacing=config.voxel_spacing,
+        contrast=CONTRAST,
+        handedness="right",
+        recipe={"name": RECIPE, **asdict(config)},
+    )
+    items = _items(scale, structures, name)
+    return write_set(path, header, items, len(plan(config, len(structures))))
+
+
+def _items(scale: Scale, structures: tuple[Structure, ...], name: str) -> Iterator[Item]:
+    config = scale.simulation
+    made = simulate(config, structures, workers=os.cpu_count() or 1)
+    total = len(plan(config, len(structures)))
+    for item in tqdm(made, "simulating", total, unit="subtomogram", disable=None):
+        yield Item(
+            volume=item.volume,
+            label=item.label,
+            id=f"{name}/{item.split}/{item.index:06d}",
+            split=item.split,
+            pose=(*item.quaternion, *item.shift),
+            seed=item.seed,
+            snr=config.snr,
+            tilt_range=config.tilt_range,
+            defocus=item.defocus,
+        )
+
+
+def _record(data: SubtomogramSet, scale: Scale) -> None:
+    """Data set, montage, and the control: what power spectra alone give away."""
+    log_set(data, "simulated")
+    test, train = data.rows("test"), data.rows("train")
+    header = data.header
+    montage = montage_figure(data.volumes(test), data.labels[test], header.class_names)
+    log_figure("montage", montage)
+    mlflow.log_metrics({"items": len(data.ids), "classes": len(header.class_names)})
+    train_volumes, test_volumes = (
+        preprocess(
+            data.volumes(rows),
+            voxel_spacing=header.voxel_spacing,
+            contrast=header.contrast,
+            parameters=scale.preprocessing,
+        )
+        for rows in (train, test)
+    )
+    control = power_spectrum_accuracy(
+        train_volumes=train_volumes,
+        train_labels=data.labels[train],
+        test_volumes=test_volumes,
+        test_labels=data.labels[test],
+    )
+    mlflow.log_metric("test/power_spectrum_accuracy", control)

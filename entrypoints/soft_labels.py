@@ -1,0 +1,90 @@
+"""Phase 2: the teacher's logits over a set, labelled or not, as an artifact joined by id."""
+
+import tempfile
+from pathlib import Path
+
+import mlflow
+
+from entrypoints.flags import parse_flags, scale_flags, scale_from
+from entrypoints.simulate import ensure_set
+from entrypoints.teacher import Teacher, ensure_teacher
+from tomodistill.distillation.soft_labels import (
+    SoftLabels,
+    make_soft_labels,
+    read_soft_labels,
+    write_soft_labels,
+)
+from tomodistill.inference.classifier import Classifier
+from tomodistill.scales import Scale
+from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
+from tomodistill.subtomograms.views import legal_views
+from tomodistill.tracking.provenance import phase_digest
+from tomodistill.tracking.runs import (
+    artifact,
+    close_as_reused,
+    find_finished,
+    log_config,
+    log_set,
+    phase_run,
+    take_over_run,
+)
+
+OTHER_SET = "set"  # flag: another set to label, in place of the teacher's own
+FLAGS = {**scale_flags("simulation", "preprocessing", "teacher"), OTHER_SET: "auto"}
+FILE = "soft_labels.h5"
+
+
+def main(arguments: list[str]) -> None:
+    """The entry point."""
+    given = parse_flags(__doc__, FLAGS, arguments)
+    other, run_id = given.pop(OTHER_SET), take_over_run()
+    scale = scale_from(given)
+    data = ensure_set(scale)
+    teacher = ensure_teacher(scale, data)
+    labelled = data if other == "auto" else open_set(Path(other), verify=True)
+    soft_labels = ensure_soft_labels(scale, labelled, teacher, run_id=run_id)
+    print(f"soft labels: {soft_labels.logits.shape}, sha256 {soft_labels.digest[:12]}")
+
+
+def ensure_soft_labels(
+    scale: Scale, data: SubtomogramSet, teacher: Teacher, *, run_id: str | None = None
+) -> SoftLabels:
+    """The soft labels of this teacher over this set, made if they do not exist."""
+    views = legal_views(data.columns["tilt_range"]) if scale.student.augment else ("identity",)
+    digest = phase_digest(
+        packages=("distillation", "inference", "subtomograms"),
+        teacher=teacher.digest,
+        data=data.digest,
+        views=views,
+    )
+    found = find_finished("soft_labels", digest)
+    if found is None:
+        name = f"soft labels {len(data.ids)} items"
+        with phase_run("soft_labels", name=name, digest=digest, run_id=run_id):
+            return _make(scale, data, teacher, views)
+    if run_id:
+        close_as_reused(run_id, found)
+    with tempfile.TemporaryDirectory() as folder:
+        return read_soft_labels(artifact(found, FILE, Path(folder)))
+
+
+def _make(
+    scale: Scale, data: SubtomogramSet, teacher: Teacher, views: tuple[str, ...]
+) -> SoftLabels:
+    log_config(preprocessing=scale.preprocessing, teacher=scale.teacher)
+    log_set(data, "soft labels", teacher_model_id=teacher.model_id)
+    classifier = Classifier.load(teacher.folder)
+    soft_labels = make_soft_labels(
+        data,
+        classifier.logits,
+        views=views,
+        class_names=classifier.manifest.class_names,
+        teacher_digest=teacher.digest,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, FILE)
+        write_soft_labels(path, soft_labels)
+        mlflow.log_artifact(str(path))
+    mlflow.set_tags({"teacher.run_id": teacher.run_id, "soft_labels.sha256": soft_labels.digest})
+    mlflow.log_metric("items", len(data.ids))
+    return soft_labels

@@ -1,0 +1,30 @@
+"""What is in production, and why."""
+
+from entrypoints.flags import parse_flags
+from tomodistill.tracking.registry import STUDENTS, ResolvedVersion, in_production, previous
+from tomodistill.tracking.runs import phase_run, take_over_run
+
+FLAGS: dict[str, str] = {}
+_FACTS = ("student", "labels", "teacher", "teacher.run_id", "data.sha256", "soft_labels.sha256")
+_AUDIT = ("promoted.by", "promoted.at", "promoted.gates", "promoted.forced")
+
+
+def main(arguments: list[str]) -> None:
+    """The entry point."""
+    parse_flags(__doc__, FLAGS, arguments)
+    print(describe(in_production(), previous()))
+    if run_id := take_over_run():
+        with phase_run("status", name="status", digest="", run_id=run_id):
+            pass
+
+
+def describe(current: ResolvedVersion | None, before: ResolvedVersion | None) -> str:
+    """A few lines for a terminal."""
+    if current is None:
+        return "in production: nothing. Promote one: mlflow run . -e promote -P student=s3"
+    lines = [f"in production: version {current.version} of {STUDENTS} (run {current.run_id})"]
+    lines += [
+        f"  {name:<20} {current.tags[name]}" for name in _FACTS + _AUDIT if name in current.tags
+    ]
+    lines.append(f"before it: {f'version {before.version}' if before else 'none'}")
+    return "\n".join(lines)

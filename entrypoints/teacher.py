@@ -1,0 +1,118 @@
+"""Phase 1: train a teacher on hard labels, or find the one that exists."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import mlflow
+import numpy as np
+from mlflow.entities import Run
+
+from entrypoints.flags import parse_flags, scale_flags, scale_from
+from entrypoints.simulate import ensure_set
+from entrypoints.training import cost_of, evaluate_part, fit, make_manifest, record
+from tomodistill.distillation.losses import accuracy, hard_label_loss
+from tomodistill.networks.build import build
+from tomodistill.scales import Scale
+from tomodistill.subtomograms.dataset import SubtomogramSet
+from tomodistill.subtomograms.views import legal_views
+from tomodistill.tracking.flavor import LoggedVersion
+from tomodistill.tracking.provenance import phase_digest
+from tomodistill.tracking.registry import DIGEST_TAG, ResolvedVersion, download
+from tomodistill.tracking.runs import (
+    close_as_reused,
+    find_finished,
+    log_config,
+    log_set,
+    phase_run,
+    take_over_run,
+)
+
+FLAGS = scale_flags("simulation", "preprocessing", "teacher")
+CACHE = Path("data/models")
+SOURCES = ("networks", "distillation", "subtomograms", "inference", "evaluation")
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A finished teacher: its run, its model in MLflow, its version folder here."""
+
+    run_id: str
+    model_id: str
+    digest: str  # sha256 of its manifest
+    folder: Path
+
+
+def main(arguments: list[str]) -> None:
+    """The entry point."""
+    scale, run_id = scale_from(parse_flags(__doc__, FLAGS, arguments)), take_over_run()
+    teacher = ensure_teacher(scale, ensure_set(scale), run_id=run_id)
+    print(f"teacher: run {teacher.run_id}, version folder {teacher.folder}")
+
+
+def ensure_teacher(scale: Scale, data: SubtomogramSet, *, run_id: str | None = None) -> Teacher:
+    """The teacher of this configuration and set, trained if it does not exist."""
+    config = scale.teacher
+    digest = phase_digest(
+        packages=SOURCES, data=data.digest, config=config, preprocessing=scale.preprocessing
+    )
+    found = find_finished("teacher", digest)
+    if found is None:
+        name = f"teacher {config.teacher} {len(data.header.class_names)} classes"
+        with phase_run("teacher", name=name, digest=digest, run_id=run_id) as run:
+            _train(scale, data)
+        found = mlflow.get_run(run.info.run_id)
+    elif run_id:
+        close_as_reused(run_id, found)
+    return _teacher(found)
+
+
+def _train(scale: Scale, data: SubtomogramSet) -> None:
+    config, header = scale.teacher, data.header
+    log_config(simulation=scale.simulation, preprocessing=scale.preprocessing, teacher=config)
+    log_set(data, "training")
+    keras.utils.set_random_seed(config.seed)
+    classes = len(header.class_names)
+    model = build(config.teacher, box=header.box, classes=classes, dropout=config.dropout)
+    manifest = make_manifest(
+        data,
+        network=config.teacher,
+        role="teacher",
+        config=config,
+        preprocessing=scale.preprocessing,
+        digests={},
+    )
+    views = legal_views(data.columns["tilt_range"]) if config.augment else ("identity",)
+    no_teacher = np.zeros((len(data.ids), len(views), classes), np.float32)
+    trained = fit(
+        model,
+        data,
+        manifest,
+        config,
+        teacher_logits=no_teacher,
+        views=views,
+        loss=hard_label_loss,
+        metrics=[accuracy],
+    )
+    parts = {
+        part: evaluate_part(trained.classifier.logits(data.volumes(data.rows(part))), data, part)
+        for part in ("val", "test")
+    }
+    metrics = cost_of(model).metrics()
+    for part, evaluation in parts.items():
+        metrics |= evaluation.metrics(part)
+    logged, _ = record("teacher", trained, data, test=parts["test"], metrics=metrics)
+    _tag(logged, config.teacher)
+
+
+def _tag(logged: LoggedVersion, name: str) -> None:
+    mlflow.set_tags({"teacher": name, "model.id": logged.model_id, DIGEST_TAG: logged.digest})
+
+
+def _teacher(run: Run) -> Teacher:
+    tags = run.data.tags
+    model_id, digest = tags["model.id"], tags[DIGEST_TAG]
+    version = ResolvedVersion(
+        "teacher", model_id, uri=f"models:/{model_id}", tags={DIGEST_TAG: digest}
+    )
+    return Teacher(run.info.run_id, model_id, digest, download(version, CACHE))

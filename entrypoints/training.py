@@ -1,0 +1,144 @@
+"""What the two trainings share: parts of a set, fitting, evaluating, recording."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+import keras
+import mlflow
+import numpy as np
+from numpy.typing import NDArray
+
+from tomodistill.distillation.batches import Batches
+from tomodistill.distillation.config import Training
+from tomodistill.distillation.losses import Loss, pack_targets
+from tomodistill.distillation.training import History, train
+from tomodistill.evaluation.accuracy import Evaluation, evaluate
+from tomodistill.evaluation.cost import Cost
+from tomodistill.evaluation.figures import confusion_figure, curves_figure
+from tomodistill.inference.classifier import Classifier
+from tomodistill.inference.engines import KerasEngine
+from tomodistill.inference.version import Manifest, write_version
+from tomodistill.networks.build import gflop
+from tomodistill.subtomograms.dataset import SubtomogramSet
+from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
+from tomodistill.tracking.flavor import LoggedVersion, log_version
+from tomodistill.tracking.runs import log_curve_point, log_figure
+
+PROBES = 4  # volumes that travel with a version for its self-test
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network after training, as everything later sees it."""
+
+    classifier: Classifier
+    model: keras.Model
+    history: History
+
+
+def make_manifest(
+    data: SubtomogramSet,
+    *,
+    network: str,
+    role: str,
+    config: Training,
+    preprocessing: Preprocessing,
+    digests: dict[str, str],
+) -> Manifest:
+    """What is known of a model before it is trained."""
+    header = data.header
+    return Manifest(
+        network=network,
+        role=role,
+        class_names=header.class_names,
+        box=header.box,
+        voxel_spacing=header.voxel_spacing,
+        contrast=header.contrast,
+        preprocessing=preprocessing,
+        tilt_range=data.tilt_range,
+        snr_range=data.snr_range,
+        digests={"data": data.digest, **digests},
+        training=asdict(config),
+    )
+
+
+def fit(
+    model: keras.Model,
+    data: SubtomogramSet,
+    manifest: Manifest,
+    config: Training,
+    *,
+    teacher_logits: NDArray[np.float32],
+    views: tuple[str, ...],
+    loss: Loss,
+    metrics: Sequence[Loss],
+) -> Trained:
+    """Train on the training part, watching the validation part; learning curves go to MLflow."""
+    targets = pack_targets(teacher_logits=teacher_logits, labels=data.labels)
+    parts = {}
+    for part, rng in (("train", np.random.default_rng(config.seed)), ("val", None)):
+        rows = data.rows(part)
+        parts[part] = Batches(
+            _prepared(data, rows, manifest),
+            targets[rows],
+            views=views,
+            batch_size=config.batch_size,
+            rng=rng,
+        )
+    history = train(
+        model,
+        parts["train"],
+        parts["val"],
+        config=config,
+        loss=loss,
+        metrics=metrics,
+        on_epoch=log_curve_point,
+    )
+    return Trained(Classifier(manifest, KerasEngine(model)), model, history)
+
+
+def evaluate_part(logits: NDArray[np.float32], data: SubtomogramSet, part: str) -> Evaluation:
+    """Evaluation of (m, classes) logits over one part of a set."""
+    return evaluate(logits, data.labels[data.rows(part)], data.header.class_names)
+
+
+def cost_of(model: keras.Model) -> Cost:
+    """Size and work of a Keras model."""
+    weights = sum(weight.nbytes for weight in model.get_weights())
+    return Cost(model.count_params(), weights, gflop(model))
+
+
+def record(
+    name: str,
+    trained: Trained,
+    data: SubtomogramSet,
+    *,
+    test: Evaluation,
+    metrics: dict[str, float],
+) -> tuple[LoggedVersion, Manifest]:
+    """Metrics, figures, reports and the model version itself, into the active run."""
+    mlflow.log_metrics(metrics)
+    mlflow.log_dict(test.report, "reports/test_per_class.json")
+    log_figure("test_confusion", confusion_figure(test.confusion, data.header.class_names))
+    log_figure("learning_curves", curves_figure(trained.history.curves))
+    manifest = replace(trained.classifier.manifest, metrics=metrics)
+    probe = data.volumes(data.rows("val")[:PROBES])
+    logits = trained.classifier.logits(probe)
+    logged = log_version(
+        name,
+        lambda folder: write_version(
+            folder, manifest, trained.model, probe=probe, probe_logits=logits
+        ),
+    )
+    return logged, manifest
+
+
+def _prepared(
+    data: SubtomogramSet, rows: NDArray[np.int64], manifest: Manifest
+) -> NDArray[np.float32]:
+    return preprocess(
+        data.volumes(rows),
+        voxel_spacing=manifest.voxel_spacing,
+        contrast=manifest.contrast,
+        parameters=manifest.preprocessing,
+    )

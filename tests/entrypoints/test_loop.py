@@ -1,0 +1,252 @@
+"""The loop at `smoke` scale through real MLflow and a real server process.
+
+simulate -> teacher -> soft_labels -> distill -> promote -> serve -> POST.
+"""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+
+from entrypoints import distill, promote, rollback, soft_labels, status, teacher
+from entrypoints.__main__ import main as entry
+from tomodistill.distillation.soft_labels import read_soft_labels
+from tomodistill.errors import InputError
+from tomodistill.inference.classifier import Classifier
+from tomodistill.subtomograms.dataset import open_set
+from tomodistill.subtomograms.volumes import write_mrc
+from tomodistill.tracking.registry import STUDENTS, download, in_production, previous, resolve
+
+ROOT = Path(__file__).resolve().parents[2]
+SMOKE = ["--scale", "smoke"]
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory):
+    """A working directory with its own store, after three student trainings."""
+    folder = tmp_path_factory.mktemp("loop")
+    before, uri = Path.cwd(), mlflow.get_tracking_uri()
+    os.chdir(folder)
+    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+    distill.main(SMOKE)
+    distill.main([*SMOKE, "--student_seed", "1"])
+    distill.main([*SMOKE, "--labels", "hard"])
+    yield folder
+    os.chdir(before)
+    mlflow.set_tracking_uri(uri)
+
+
+def runs(phase):
+    found = MlflowClient().search_runs(["0"], f"tags.phase = '{phase}'", order_by=["start_time"])
+    assert all(run.info.status == "FINISHED" for run in found if phase != "promote")
+    return found
+
+
+def test_missing_phases_run_once_and_are_found_again(loop):
+    counts = {p: len(runs(p)) for p in ("simulate", "teacher", "soft_labels", "distill")}
+    assert counts == {"simulate": 1, "teacher": 1, "soft_labels": 1, "distill": 3}
+
+
+def test_teacher_and_students_share_metric_names(loop):
+    of_teacher, *of_students = (set(r.data.metrics) for r in [*runs("teacher"), *runs("distill")])
+    shared = {f"{p}/{m}" for p in ("val", "test") for m in ("accuracy", "accuracy_low", "items")}
+    shared |= {"cost/parameters", "cost/gflop", "cost/bytes", "train/loss", "val/loss"}
+    for metrics in (of_teacher, *of_students):
+        assert shared <= metrics
+    ratios = {"compression_rate", "accuracy_rate", "speedup", "latency_ratio", "test/agreement"}
+    assert all(ratios <= metrics for metrics in of_students)
+
+
+def test_ratios_are_those_of_the_runs(loop):
+    of_teacher, student = runs("teacher")[0].data.metrics, runs("distill")[0].data.metrics
+    parameters = of_teacher["cost/parameters"] / student["cost/parameters"]
+    assert student["compression_rate"] == pytest.approx(parameters)
+    accuracies = student["test/accuracy"] / of_teacher["test/accuracy"]
+    assert student["accuracy_rate"] == pytest.approx(accuracies)
+
+
+def test_lineage_is_searchable_and_shown(loop):
+    of_teacher, labels, student = runs("teacher")[0], runs("soft_labels")[0], runs("distill")[0]
+    assert student.data.tags["teacher.run_id"] == of_teacher.info.run_id
+    shown = mlflow.get_run(student.info.run_id).inputs
+    inputs = [model.model_id for model in shown.model_inputs]
+    assert inputs == [of_teacher.data.tags["model.id"]]
+    made = mlflow.artifacts.download_artifacts(
+        run_id=labels.info.run_id, artifact_path="soft_labels.h5"
+    )
+    assert read_soft_labels(Path(made)).digest == student.data.tags["soft_labels.sha256"]
+    data = open_set(next(Path("data/sets").glob("*.h5")), verify=True)
+    assert student.data.tags["data.sha256"] == data.digest
+    assert shown.dataset_inputs[0].dataset.digest == data.digest[:36]
+
+
+def test_figures_and_reports_are_artifacts(loop):
+    client, run = MlflowClient(), runs("distill")[0]
+    figures = {a.path for a in client.list_artifacts(run.info.run_id, "figures")}
+    assert figures == {"figures/learning_curves.png", "figures/test_confusion.png"}
+
+
+def test_controls_are_logged_and_never_registered(loop):
+    versions = MlflowClient().search_model_versions(f"name = '{STUDENTS}'")
+    assert {v.tags["labels"] for v in versions} == {"soft"}
+    assert len(versions) == 2
+
+
+def test_an_explicit_phase_that_exists_points_to_it(loop, monkeypatch):
+    opened = MlflowClient().create_run("0").info.run_id  # as `mlflow run` does
+    monkeypatch.setenv("MLFLOW_RUN_ID", opened)
+    teacher.main(SMOKE)
+    tags = mlflow.get_run(opened).data.tags
+    assert tags["reused_run_id"] == runs("teacher")[0].info.run_id
+    assert mlflow.get_run(opened).info.status == "FINISHED"
+
+
+def test_soft_labels_of_another_set(loop):
+    made = next(Path("data/sets").glob("*.h5"))
+    other = shutil.copy(made, "other.h5")
+    soft_labels.main([*SMOKE, "--set", str(other)])  # the same content: found again
+    assert len(runs("soft_labels")) == 1
+
+
+def test_the_gates_hold_and_force_is_audited(loop):
+    with pytest.raises(InputError, match=r"val/accuracy_rate is .*speedup is"):
+        promote.main(["--version", "1", "--min_speedup", "1e9", "--min_accuracy_rate", "9"])
+    assert in_production() is None
+    failed = MlflowClient().search_runs(["0"], "attributes.status = 'FAILED'")
+    assert [run.data.tags["phase"] for run in failed] == ["promote"]
+    promote.main(["--version", "1", "--min_speedup", "1e9", "--force", "true"])
+    assert "speedup is" in in_production().tags["promoted.forced"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--version", "99"], "a model version at models:/subtomogram-student/99"),
+        (["--version", "one"], "version: a whole number"),
+        (["--student", "s1"], "a registered version of s1"),
+        ([], "one of student=NAME"),
+        (["--student", "s3", "--version", "1"], "one of student=NAME"),
+    ],
+)
+def test_promotion_of_what_is_not_there(loop, arguments, words, capsys):
+    assert entry(["promote", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_promote_rollback_status_and_stage(loop, capsys):
+    gates_off = ["--min_speedup", "0", "--min_accuracy_rate", "0"]
+    promote.main(["--version", "1", *gates_off])
+    promote.main(["--student", "s3", *gates_off])  # the newest from soft labels
+    assert (in_production().version, previous().version) == ("2", "1")
+    assert resolve(f"models:/{STUDENTS}/Production").version == "2"
+    rollback.main([])
+    assert (in_production().version, previous().version) == ("1", "2")
+    assert resolve(f"models:/{STUDENTS}/production").version == "1"
+    status.main([])
+    assert "in production: version 1 of subtomogram-student" in capsys.readouterr().out
+
+
+def test_python_function_flavor_agrees_with_the_classifier(loop):
+    version = resolve(f"models:/{STUDENTS}/1")
+    probe = np.load(download(version, Path("data/models")) / "probe.npy")
+    direct = Classifier.load(download(version, Path("data/models"))).probabilities(probe)
+    flavored = mlflow.pyfunc.load_model(version.uri).predict(probe)
+    np.testing.assert_allclose(flavored, direct, atol=1e-5)
+
+
+def test_a_damaged_copy_is_fetched_again(loop):
+    version = resolve(f"models:/{STUDENTS}/1")
+    folder = download(version, Path("cache"))
+    whole = (folder / "model.keras").read_bytes()
+    (folder / "model.keras").write_bytes(whole[:-1])
+    assert (download(version, Path("cache")) / "model.keras").read_bytes() == whole
+
+
+def test_artifacts_changed_in_the_store_are_refused(loop):
+    version = resolve(f"models:/{STUDENTS}/2")
+    stored = Path(version_files(version)) / "manifest.json"
+    original = stored.read_text()
+    stored.write_text(original.replace('"student"', '"teacher"'))
+    with pytest.raises(InputError, match="the version that was registered"):
+        download(version, Path("another-cache"))
+    stored.write_text(original)
+
+
+def version_files(version):
+    uri = MlflowClient().get_model_version_download_uri(version.name, version.version)
+    return uri.removeprefix("file://")
+
+
+@pytest.fixture
+def service(loop):
+    """A real server process that follows the alias; yields its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    paths = os.pathsep.join((str(ROOT), str(ROOT / "src")))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": paths,
+        "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(),
+    }
+    flags = ["--port", str(port), "--poll_seconds", "0.2"]
+    command = [sys.executable, "-m", "entrypoints", "serve", *flags]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        wait_for(lambda: get(f"http://127.0.0.1:{port}/health/ready"), seconds=120)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+
+
+def test_posted_particles_come_back_from_the_version_in_production(service):
+    promote.main(["--version", "1", "--force", "true"])
+    data = open_set(next(Path("data/sets").glob("*.h5")))
+    volumes = data.volumes(data.rows("test")[:2])
+    write_mrc(Path("particle.mrc"), volumes[0], data.header.voxel_spacing)
+    np.save("particles.npy", volumes)
+    wait_for(lambda: post(service, "particle.mrc")["model"]["version"] == "1", seconds=30)
+    one, stack = post(service, "particle.mrc"), post(service, "particles.npy")
+    assert one["predictions"][0]["class"] == stack["predictions"][0]["class"]
+    classifier = Classifier.load(download(resolve(f"models:/{STUDENTS}/1"), Path("data/models")))
+    expected = classifier.probabilities(volumes)
+    names = data.header.class_names
+    answered = [[p["probabilities"][n] for n in names] for p in stack["predictions"]]
+    np.testing.assert_allclose(answered, expected, atol=1e-4)
+    promote.main(["--version", "2", "--force", "true"])  # no restart
+    wait_for(lambda: post(service, "particle.mrc")["model"]["version"] == "2", seconds=30)
+
+
+def get(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return json.load(answer)
+
+
+def post(service, file):
+    request = urllib.request.Request(f"{service}/classify", Path(file).read_bytes())
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def wait_for(condition, *, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if condition():
+                return
+        except urllib.error.URLError:
+            pass
+        time.sleep(0.2)
+    pytest.fail(f"not within {seconds} s")
