@@ -16,6 +16,7 @@ EXIT_INPUT = 2
 def main(arguments: list[str]) -> int:
     """Run one entry point; a user's mistake ends it with one line and an exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", str(sys.stderr.isatty()))
     name, *rest = arguments or ["--help"]
     if name not in NAMES:
         print(f"usage: python -m entrypoints {{{','.join(NAMES)}}} [--help]", file=sys.stderr)

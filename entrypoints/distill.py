@@ -4,7 +4,6 @@ Phases that are missing run first: the set, the teacher, its soft labels.
 """
 
 import keras
-import mlflow
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +24,9 @@ from tomodistill.scales import Scale
 from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.tracking.flavor import LoggedVersion
 from tomodistill.tracking.provenance import phase_digest
+from tomodistill.tracking.records import log_config, log_set, log_tags
 from tomodistill.tracking.registry import STUDENTS, ResolvedVersion, register
-from tomodistill.tracking.runs import log_config, log_set, phase_run, take_over_run
+from tomodistill.tracking.runs import phase_run, take_over_run
 
 FLAGS = scale_flags("simulation", "preprocessing", "teacher", "student")
 
@@ -62,7 +62,7 @@ def distill(
             student=config,
         )
         log_set(data, "training", teacher_model_id=teacher.model_id)
-        mlflow.set_tags(_lineage(scale, data, teacher, soft_labels))
+        log_tags(_lineage(scale, data, teacher, soft_labels))
         logits = soft_labels.join(data.ids.tolist(), class_names=data.header.class_names)
         trained = _train(scale, data, teacher, soft_labels, logits)
         metrics, logged = _record(trained, data, teacher, logits)

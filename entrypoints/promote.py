@@ -4,8 +4,6 @@ import getpass
 from dataclasses import fields
 from datetime import UTC, datetime
 
-import mlflow
-
 from entrypoints.flags import config_flags, config_from, parse_flags
 from entrypoints.teacher import CACHE
 from tomodistill.errors import InputError
@@ -13,6 +11,7 @@ from tomodistill.inference.classifier import Classifier
 from tomodistill.scales import AUTO, parse
 from tomodistill.tracking.gates import Gates, failures
 from tomodistill.tracking.provenance import phase_digest
+from tomodistill.tracking.records import log_tags
 from tomodistill.tracking.registry import (
     STUDENTS,
     ResolvedVersion,
@@ -54,7 +53,7 @@ def promote(chosen: ResolvedVersion, gates: Gates, *, force: bool) -> None:
         "promoted.gates": ", ".join(f"{f.name}={getattr(gates, f.name):g}" for f in fields(gates)),
         "promoted.forced": "; ".join(reasons) if reasons else "no",
     }
-    mlflow.set_tags({"version": chosen.version, **audit})
+    log_tags({"version": chosen.version, **audit})
     set_production(chosen.version, audit)
 
 

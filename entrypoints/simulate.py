@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import mlflow
 from tqdm import tqdm
 
 from entrypoints.flags import parse_flags, scale_flags, scale_from
@@ -17,15 +16,8 @@ from tomodistill.simulation.structures import Structure, load_structures
 from tomodistill.subtomograms.dataset import Item, SetHeader, SubtomogramSet, open_set, write_set
 from tomodistill.subtomograms.preprocessing import preprocess
 from tomodistill.tracking.provenance import phase_digest
-from tomodistill.tracking.runs import (
-    close_as_reused,
-    find_finished,
-    log_config,
-    log_figure,
-    log_set,
-    phase_run,
-    take_over_run,
-)
+from tomodistill.tracking.records import log_config, log_figure, log_metrics, log_set
+from tomodistill.tracking.runs import close_as_reused, find_finished, phase_run, take_over_run
 
 FLAGS = scale_flags("simulation", "preprocessing")
 SETS = Path("data/sets")
@@ -100,7 +92,7 @@ def _record(data: SubtomogramSet, scale: Scale) -> None:
     header = data.header
     montage = montage_figure(data.volumes(test), data.labels[test], header.class_names)
     log_figure("montage", montage)
-    mlflow.log_metrics({"items": len(data.ids), "classes": len(header.class_names)})
+    log_metrics({"items": len(data.ids), "classes": len(header.class_names)})
     train_volumes, test_volumes = (
         preprocess(
             data.volumes(rows),
@@ -116,4 +108,4 @@ def _record(data: SubtomogramSet, scale: Scale) -> None:
         test_volumes=test_volumes,
         test_labels=data.labels[test],
     )
-    mlflow.log_metric("test/power_spectrum_accuracy", control)
+    log_metrics({"test/power_spectrum_accuracy": control})

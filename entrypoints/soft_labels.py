@@ -3,8 +3,6 @@
 import tempfile
 from pathlib import Path
 
-import mlflow
-
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.simulate import ensure_set
 from entrypoints.teacher import Teacher, ensure_teacher
@@ -19,15 +17,15 @@ from tomodistill.scales import Scale
 from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
 from tomodistill.subtomograms.views import legal_views
 from tomodistill.tracking.provenance import phase_digest
-from tomodistill.tracking.runs import (
+from tomodistill.tracking.records import (
     artifact,
-    close_as_reused,
-    find_finished,
     log_config,
+    log_file,
+    log_metrics,
     log_set,
-    phase_run,
-    take_over_run,
+    log_tags,
 )
+from tomodistill.tracking.runs import close_as_reused, find_finished, phase_run, take_over_run
 
 OTHER_SET = "set"  # flag: another set to label, in place of the teacher's own
 FLAGS = {**scale_flags("simulation", "preprocessing", "teacher"), OTHER_SET: "auto"}
@@ -84,7 +82,7 @@ def _make(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, FILE)
         write_soft_labels(path, soft_labels)
-        mlflow.log_artifact(str(path))
-    mlflow.set_tags({"teacher.run_id": teacher.run_id, "soft_labels.sha256": soft_labels.digest})
-    mlflow.log_metric("items", len(data.ids))
+        log_file(path)
+    log_tags({"teacher.run_id": teacher.run_id, "soft_labels.sha256": soft_labels.digest})
+    log_metrics({"items": len(data.ids)})
     return soft_labels

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import mlflow
 import numpy as np
-from mlflow.entities import Run
 
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.simulate import ensure_set
@@ -18,13 +16,14 @@ from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.subtomograms.views import legal_views
 from tomodistill.tracking.flavor import LoggedVersion
 from tomodistill.tracking.provenance import phase_digest
+from tomodistill.tracking.records import log_config, log_set, log_tags
 from tomodistill.tracking.registry import DIGEST_TAG, ResolvedVersion, download
 from tomodistill.tracking.runs import (
+    Run,
     close_as_reused,
     find_finished,
-    log_config,
-    log_set,
     phase_run,
+    read_run,
     take_over_run,
 )
 
@@ -61,7 +60,7 @@ def ensure_teacher(scale: Scale, data: SubtomogramSet, *, run_id: str | None = N
         name = f"teacher {config.teacher} {len(data.header.class_names)} classes"
         with phase_run("teacher", name=name, digest=digest, run_id=run_id) as run:
             _train(scale, data)
-        found = mlflow.get_run(run.info.run_id)
+        found = read_run(run.info.run_id)
     elif run_id:
         close_as_reused(run_id, found)
     return _teacher(found)
@@ -106,7 +105,7 @@ def _train(scale: Scale, data: SubtomogramSet) -> None:
 
 
 def _tag(logged: LoggedVersion, name: str) -> None:
-    mlflow.set_tags({"teacher": name, "model.id": logged.model_id, DIGEST_TAG: logged.digest})
+    log_tags({"teacher": name, "model.id": logged.model_id, DIGEST_TAG: logged.digest})
 
 
 def _teacher(run: Run) -> Teacher:

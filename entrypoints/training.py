@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 import keras
-import mlflow
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,7 +21,7 @@ from tomodistill.networks.build import gflop
 from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
 from tomodistill.tracking.flavor import LoggedVersion, log_version
-from tomodistill.tracking.runs import log_curve_point, log_figure
+from tomodistill.tracking.records import log_curve_point, log_figure, log_metrics, log_report
 
 PROBES = 4  # volumes that travel with a version for its self-test
 
@@ -117,8 +116,8 @@ def record(
     metrics: dict[str, float],
 ) -> tuple[LoggedVersion, Manifest]:
     """Metrics, figures, reports and the model version itself, into the active run."""
-    mlflow.log_metrics(metrics)
-    mlflow.log_dict(test.report, "reports/test_per_class.json")
+    log_metrics(metrics)
+    log_report("test_per_class", test.report)
     log_figure("test_confusion", confusion_figure(test.confusion, data.header.class_names))
     log_figure("learning_curves", curves_figure(trained.history.curves))
     manifest = replace(trained.classifier.manifest, metrics=metrics)

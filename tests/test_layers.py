@@ -29,7 +29,7 @@ FLOORS = {
 }
 HEAVY = ("keras", "tensorflow", "jax", "mlflow", "fastapi")
 # Room -> libraries that may be imported nowhere else in the package.
-HOMES = {"mlflow": {"tracking", "entrypoints", "serving"}, "fastapi": {"serving"}}
+HOMES = {"mlflow": {"tracking"}, "fastapi": {"serving"}}
 
 
 def sources(folder: Path) -> list[Path]:

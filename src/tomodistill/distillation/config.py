@@ -20,11 +20,11 @@ class Training:
     """What every training has."""
 
     optimizer: str = "adam"  # or "sgd" with Nesterov momentum 0.9
-    learning_rate: float = 5e-4  # at the first step
+    learning_rate: float = 3e-4  # at the first step
     schedule: str = "cosine"  # to zero at the last step; "constant" decays by 1e-7 a step
-    batch_size: int = 32  # subtomograms
-    epochs: int = 12
-    patience: int = 12  # epochs without a better validation loss before training stops
+    batch_size: int = 8  # subtomograms; small: with few epochs it is the steps that count
+    epochs: int = 5
+    patience: int = 5  # epochs without a better validation loss before training stops
     augment: bool = True  # turn volumes by the legal half turns
     seed: int = 0
 
@@ -51,7 +51,7 @@ class TeacherConfig(Training):
     """Phase 1: the large network on hard labels."""
 
     teacher: str = "dsrf3d_v2"
-    dropout: float = 0.5
+    dropout: float = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,9 +69,9 @@ class StudentConfig(Training):
     student: str = "s3"
     labels: str = "soft"  # "hard": the control on the same budget
     temperature: float = 5.0  # of teacher and student alike
-    learning_rate: float = 2e-3
-    epochs: int = 24
-    patience: int = 24
+    learning_rate: float = 1e-3
+    epochs: int = 12
+    patience: int = 12
 
     def __post_init__(self) -> None:
         super().__post_init__()

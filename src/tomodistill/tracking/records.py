@@ -1,0 +1,88 @@
+"""What goes into the active run: configuration, metrics, figures, files, data sets."""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from matplotlib.figure import Figure
+from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import LoggedModelInput, Run
+
+from tomodistill.subtomograms.dataset import SubtomogramSet
+
+_LONGEST_DATASET_DIGEST = 36  # characters, MLflow's limit
+
+
+def log_config(**phases: Any) -> None:
+    """Every field of each phase's configuration as a parameter: "student.temperature" and so on.
+
+    `mlflow run` has logged the declared parameters as it got them, under names without a dot;
+    parameters are write-once, so those names must not be used again.
+    """
+    mlflow.log_params(
+        {
+            f"{phase}.{name}": value
+            for phase, config in phases.items()
+            for name, value in asdict(config).items()
+        }
+    )
+
+
+def log_metrics(metrics: Mapping[str, float]) -> None:
+    """Final metrics, by the names that teachers and students share."""
+    mlflow.log_metrics(dict(metrics))
+
+
+def log_tags(tags: Mapping[str, str]) -> None:
+    """Searchable tags."""
+    mlflow.set_tags(dict(tags))
+
+
+def log_report(name: str, report: Mapping[str, Any]) -> None:
+    """A table as an artifact, `reports/<name>.json`."""
+    mlflow.log_dict(dict(report), f"reports/{name}.json")
+
+
+def log_file(path: Path) -> None:
+    """A file as an artifact, under its own name."""
+    mlflow.log_artifact(str(path))
+
+
+def log_curve_point(epoch: int, metrics: Mapping[str, float]) -> None:
+    """One epoch of the learning curves."""
+    mlflow.log_metrics(dict(metrics), step=epoch)
+
+
+def log_figure(name: str, figure: Figure) -> None:
+    """A figure as an artifact, `figures/<name>.png`."""
+    mlflow.log_figure(figure, f"figures/{name}.png", save_kwargs={"dpi": 120})
+
+
+def log_set(data: SubtomogramSet, context: str, *, teacher_model_id: str | None = None) -> None:
+    """The set as a data set of the run, with its real digest; shows the teacher as input model."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # MLflow registers its local source twice
+        source = resolve_dataset_source(str(data.path))
+    digest = data.digest[:_LONGEST_DATASET_DIGEST]
+    dataset = _SetDataset(source, name=data.header.recipe["name"], digest=digest)
+    teacher = LoggedModelInput(teacher_model_id) if teacher_model_id else None
+    mlflow.log_input(dataset, context=context, model=teacher)
+
+
+class _SetDataset(MetaDataset):
+    """MLflow's own digests cover the first 10,000 values only: a sixth of one volume."""
+
+    profile = None
+
+
+def artifact(run: Run, name: str, folder: Path) -> Path:
+    """Fetch an artifact of a run into `folder`."""
+    return Path(
+        mlflow.artifacts.download_artifacts(
+            run_id=run.info.run_id, artifact_path=name, dst_path=str(folder)
+        )
+    )
