@@ -8,7 +8,7 @@ from tomodistill.simulation.catalogue import COMPLEXES
 from tomodistill.simulation.convolution import rotate
 from tomodistill.simulation.structures import Structure
 
-ORDERS = {"C6": 6, "D2": 4, "D3": 6, "D4": 8, "D5": 10, "D6": 12, "D7": 14, "D8": 16}
+ORDERS = {"C3": 3, "C6": 6, "C7": 7, "D2": 4, "D3": 6, "D4": 8, "D5": 10, "D6": 12, "D7": 14, "D8": 16}
 ORDERS |= {"T": 12, "O": 24, "I": 60}
 every = pytest.mark.parametrize("entry", COMPLEXES, ids=lambda entry: entry.name)
 
@@ -16,7 +16,7 @@ every = pytest.mark.parametrize("entry", COMPLEXES, ids=lambda entry: entry.name
 def test_names_are_sorted_and_unique():
     names = [entry.name for entry in COMPLEXES]
     assert names == sorted(set(names))
-    assert len(names) >= 12
+    assert len(names) == 23  # as many as the paper has classes
 
 
 @every

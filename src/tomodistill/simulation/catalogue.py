@@ -103,6 +103,11 @@ COMPLEXES: tuple[Complex, ...] = (
         beads=((30.5, 17.6, 5.7), (30.2, 45.0, 7.0)),
     ),
     Complex(
+        name="glutamate_dehydrogenase", pdb="1HWZ", symmetry="D3", subunits=6, mass_kda=336,
+        diameter=105, height=130, source="Peterson & Smith 1999, Structure 7:769",
+        beads=((22, 0, 13), (36, 14, 22), (30, 40, 34), (26, 4, 40), (14, 24, 54)),
+    ),
+    Complex(
         name="glutamine_synthetase", pdb="2GLS", symmetry="D6", subunits=12, mass_kda=622,
         diameter=143, height=103, source="Yamashita et al. 1989, J. Biol. Chem. 264:17681",
         beads=((33, 0, 17), (46, 20, 12), (57, 2, 22), (46, -14, 30), (36, 12, 37)),
@@ -133,10 +138,20 @@ COMPLEXES: tuple[Complex, ...] = (
         beads=((45.0, -4.1, 49.0), (35.2, 7.5, 41.7)),
     ),
     Complex(
+        name="ornithine_carbamoyltransferase", pdb="1A1S", symmetry="T", subunits=12, mass_kda=420,
+        diameter=125, height=125, source="Villeret et al. 1998, PNAS 95:2801",
+        beads=((47.5, 52.0, 26.0), (31.0, 62.0, 41.0), (36.0, 26.0, 45.0)),
+    ),
+    Complex(
         name="p97", pdb="3CF3", symmetry="C6", subunits=6, mass_kda=540,
         diameter=162, height=80, source="Davies et al. 2008, Structure 16:715",
         beads=((32, 0, -26), (46, 20, -30), (48, -8, -22), (30, 10, 4), (46, 26, 6), (48, 0, 8),
                (60, 14, 18), (66, 24, 12)),
+    ),
+    Complex(
+        name="pcna", pdb="1AXC", symmetry="C3", subunits=3, mass_kda=86,
+        diameter=88, height=35, source="Gulbis et al. 1996, Cell 87:297",
+        beads=((27, 0, -3), (29, 30, 3), (28, 60, -3), (29, 90, 3)),
     ),
     Complex(
         name="peroxiredoxin", pdb="1QMV", symmetry="D5", subunits=10, mass_kda=220,
@@ -147,6 +162,11 @@ COMPLEXES: tuple[Complex, ...] = (
         name="proteasome_20s", pdb="1PMA", symmetry="D7", subunits=28, mass_kda=690,
         diameter=113, height=148, source="Löwe et al. 1995, Science 268:533",
         beads=((36, 0, 10), (41, 20, 24), (41, 8, 46), (28, 20, 59)),
+    ),
+    Complex(
+        name="proteasome_activator_pa28", pdb="1AVO", symmetry="C7", subunits=7, mass_kda=200,
+        diameter=90, height=90, source="Knowlton et al. 1997, Nature 390:639",
+        beads=((30, 0, -33), (29, 8, -12), (27, 10, 9), (33, 24, -24), (24, 16, 32)),
     ),
     Complex(
         name="pyruvate_dehydrogenase_core", pdb="1EAA", symmetry="O", subunits=24, mass_kda=630,
@@ -175,4 +195,3 @@ COMPLEXES: tuple[Complex, ...] = (
                (7.1, 45.0, 60.5), (33.9, 33.7, 28.2)),
     ),
 )
-# fmt: on
