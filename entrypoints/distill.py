@@ -15,6 +15,7 @@ from entrypoints.training import Trained, cost_of, evaluate_part, fit, make_mani
 from tomodistill.distillation.losses import accuracy, agreement, hard_label_loss, soft_label_loss
 from tomodistill.distillation.soft_labels import SoftLabels
 from tomodistill.evaluation import accuracy as decisions
+from tomodistill.evaluation.accuracy import Evaluation
 from tomodistill.evaluation.cost import accuracy_rate, compression_rate
 from tomodistill.evaluation.speed import BATCH, paired_ratio
 from tomodistill.inference.classifier import Classifier
@@ -116,19 +117,25 @@ def _record(
         teacher_parameters=int(loaded.manifest.metrics["cost/parameters"]),
         student_parameters=trained.model.count_params(),
     )
-    for part in ("val", "test"):
-        rows = data.rows(part)
-        student, of_teacher = trained.classifier.logits(data.volumes(rows)), teacher_logits[rows, 0]
-        evaluation = evaluate_part(student, data, part)
-        metrics |= evaluation.metrics(part)
-        metrics[f"{part}/agreement"] = decisions.agreement(student, of_teacher)
-        metrics[f"{part}/accuracy_rate"] = accuracy_rate(
-            teacher_accuracy=evaluate_part(of_teacher, data, part).accuracy,
-            student_accuracy=evaluation.accuracy,
-        )
-    metrics["accuracy_rate"] = metrics["test/accuracy_rate"]
-    logged, _ = record("student", trained, data, test=evaluation, metrics=metrics)
-    return metrics, logged
+    _, of_val = _compare("val", trained, data, teacher_logits)
+    test, of_test = _compare("test", trained, data, teacher_logits)
+    metrics |= of_val | of_test | {"accuracy_rate": of_test["test/accuracy_rate"]}
+    return metrics, record("student", trained, data, test=test, metrics=metrics)
+
+
+def _compare(
+    part: str, trained: Trained, data: SubtomogramSet, teacher_logits: NDArray[np.float32]
+) -> tuple[Evaluation, dict[str, float]]:
+    """The student over one part of the set, and its metrics beside the teacher's."""
+    rows = data.rows(part)
+    logits, of_teacher = trained.classifier.logits(data.volumes(rows)), teacher_logits[rows, 0]
+    evaluation, teacher = (evaluate_part(of, data, part) for of in (logits, of_teacher))
+    rate = accuracy_rate(teacher_accuracy=teacher.accuracy, student_accuracy=evaluation.accuracy)
+    beside = {
+        f"{part}/agreement": decisions.agreement(logits, of_teacher),
+        f"{part}/accuracy_rate": rate,
+    }
+    return evaluation, evaluation.metrics(part) | beside
 
 
 def _speed(trained: Trained, teacher: Classifier, data: SubtomogramSet) -> dict[str, float]:

@@ -14,7 +14,6 @@ from tomodistill.scales import Scale
 from tomodistill.simulation.simulate import CONTRAST, RECIPE, plan, set_id, simulate
 from tomodistill.simulation.structures import Structure, load_structures
 from tomodistill.subtomograms.dataset import Item, SetHeader, SubtomogramSet, open_set, write_set
-from tomodistill.subtomograms.preprocessing import preprocess
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_figure, log_metrics, log_set
 from tomodistill.tracking.runs import close_as_reused, find_finished, phase_run, take_over_run
@@ -94,13 +93,7 @@ def _record(data: SubtomogramSet, scale: Scale) -> None:
     log_figure("montage", montage)
     log_metrics({"items": len(data.ids), "classes": len(header.class_names)})
     train_volumes, test_volumes = (
-        preprocess(
-            data.volumes(rows),
-            voxel_spacing=header.voxel_spacing,
-            contrast=header.contrast,
-            parameters=scale.preprocessing,
-        )
-        for rows in (train, test)
+        data.preprocessed(rows, scale.preprocessing) for rows in (train, test)
     )
     control = power_spectrum_accuracy(
         train_volumes=train_volumes,

@@ -100,7 +100,7 @@ def _train(scale: Scale, data: SubtomogramSet) -> None:
     metrics = cost_of(model).metrics()
     for part, evaluation in parts.items():
         metrics |= evaluation.metrics(part)
-    logged, _ = record("teacher", trained, data, test=parts["test"], metrics=metrics)
+    logged = record("teacher", trained, data, test=parts["test"], metrics=metrics)
     _tag(logged, config.teacher)
 
 

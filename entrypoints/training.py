@@ -19,9 +19,9 @@ from tomodistill.inference.engines import KerasEngine
 from tomodistill.inference.version import Manifest, write_version
 from tomodistill.networks.build import gflop
 from tomodistill.subtomograms.dataset import SubtomogramSet
-from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
+from tomodistill.subtomograms.preprocessing import Preprocessing
 from tomodistill.tracking.flavor import LoggedVersion, log_version
-from tomodistill.tracking.records import log_curve_point, log_figure, log_metrics, log_report
+from tomodistill.tracking.records import log_figure, log_metrics, log_report
 
 PROBES = 4  # volumes that travel with a version for its self-test
 
@@ -78,7 +78,7 @@ def fit(
     for part, rng in (("train", np.random.default_rng(config.seed)), ("val", None)):
         rows = data.rows(part)
         parts[part] = Batches(
-            _prepared(data, rows, manifest),
+            data.preprocessed(rows, manifest.preprocessing),
             targets[rows],
             views=views,
             batch_size=config.batch_size,
@@ -91,7 +91,7 @@ def fit(
         config=config,
         loss=loss,
         metrics=metrics,
-        on_epoch=log_curve_point,
+        on_epoch=lambda epoch, curves: log_metrics(curves, step=epoch),
     )
     return Trained(Classifier(manifest, KerasEngine(model)), model, history)
 
@@ -114,30 +114,18 @@ def record(
     *,
     test: Evaluation,
     metrics: dict[str, float],
-) -> tuple[LoggedVersion, Manifest]:
+) -> LoggedVersion:
     """Metrics, figures, reports and the model version itself, into the active run."""
-    log_metrics(metrics)
+    log_metrics(metrics, step=trained.history.epochs)  # they replace those of the last epoch
     log_report("test_per_class", test.report)
     log_figure("test_confusion", confusion_figure(test.confusion, data.header.class_names))
     log_figure("learning_curves", curves_figure(trained.history.curves))
     manifest = replace(trained.classifier.manifest, metrics=metrics)
     probe = data.volumes(data.rows("val")[:PROBES])
     logits = trained.classifier.logits(probe)
-    logged = log_version(
+    return log_version(
         name,
         lambda folder: write_version(
             folder, manifest, trained.model, probe=probe, probe_logits=logits
         ),
-    )
-    return logged, manifest
-
-
-def _prepared(
-    data: SubtomogramSet, rows: NDArray[np.int64], manifest: Manifest
-) -> NDArray[np.float32]:
-    return preprocess(
-        data.volumes(rows),
-        voxel_spacing=manifest.voxel_spacing,
-        contrast=manifest.contrast,
-        parameters=manifest.preprocessing,
     )

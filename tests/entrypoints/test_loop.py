@@ -68,6 +68,13 @@ def test_teacher_and_students_share_metric_names(loop):
     assert all(ratios <= metrics for metrics in of_students)
 
 
+def test_what_a_run_shows_is_what_its_version_says(loop):
+    version = resolve(f"models:/{STUDENTS}/1")
+    manifest = json.loads((download(version, Path("data/models")) / "manifest.json").read_text())
+    shown = mlflow.get_run(version.run_id).data.metrics
+    assert {name: shown[name] for name in manifest["metrics"]} == manifest["metrics"]
+
+
 def test_ratios_are_those_of_the_runs(loop):
     of_teacher, student = runs("teacher")[0].data.metrics, runs("distill")[0].data.metrics
     parameters = of_teacher["cost/parameters"] / student["cost/parameters"]

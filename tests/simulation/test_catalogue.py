@@ -8,8 +8,8 @@ from tomodistill.simulation.catalogue import COMPLEXES
 from tomodistill.simulation.convolution import rotate
 from tomodistill.simulation.structures import Structure
 
-ORDERS = {"C3": 3, "C6": 6, "C7": 7, "D2": 4, "D3": 6, "D4": 8, "D5": 10, "D6": 12, "D7": 14, "D8": 16}
-ORDERS |= {"T": 12, "O": 24, "I": 60}
+ORDERS = {"C3": 3, "C6": 6, "C7": 7, "T": 12, "O": 24, "I": 60}
+ORDERS |= {f"D{fold}": 2 * fold for fold in range(2, 9)}
 every = pytest.mark.parametrize("entry", COMPLEXES, ids=lambda entry: entry.name)
 
 

@@ -25,6 +25,11 @@ class History:
 
     curves: dict[str, list[float]]
 
+    @property
+    def epochs(self) -> int:
+        """How many were trained."""
+        return len(self.curves["train/loss"])
+
 
 def train(
     model: keras.Model,

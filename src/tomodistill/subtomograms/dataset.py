@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
 from tomodistill.subtomograms.files import HDF5_ERRORS, whole_file
-from tomodistill.subtomograms.preprocessing import Contrast
+from tomodistill.subtomograms.preprocessing import Contrast, Preprocessing, preprocess
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "val", "test")
@@ -98,6 +98,17 @@ class SubtomogramSet:
     def rows(self, split: str) -> NDArray[np.int64]:
         """(m,) positions of one part: "train", "val" or "test"."""
         return np.flatnonzero(self.columns["split"] == split)
+
+    def preprocessed(
+        self, rows: NDArray[np.int64], parameters: Preprocessing
+    ) -> NDArray[np.float32]:
+        """(m, d, d, d) volumes at positions `rows` as networks see them."""
+        return preprocess(
+            self.volumes(rows),
+            voxel_spacing=self.header.voxel_spacing,
+            contrast=self.header.contrast,
+            parameters=parameters,
+        )
 
     def volumes(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(m, d, d, d) stored volumes at increasing positions `rows`."""

@@ -32,9 +32,9 @@ def log_config(**phases: Any) -> None:
     )
 
 
-def log_metrics(metrics: Mapping[str, float]) -> None:
-    """Final metrics, by the names that teachers and students share."""
-    mlflow.log_metrics(dict(metrics))
+def log_metrics(metrics: Mapping[str, float], *, step: int = 0) -> None:
+    """Metrics by the names that teachers and students share; `step` is the epoch."""
+    mlflow.log_metrics(dict(metrics), step=step)
 
 
 def log_tags(tags: Mapping[str, str]) -> None:
@@ -50,11 +50,6 @@ def log_report(name: str, report: Mapping[str, Any]) -> None:
 def log_file(path: Path) -> None:
     """A file as an artifact, under its own name."""
     mlflow.log_artifact(str(path))
-
-
-def log_curve_point(epoch: int, metrics: Mapping[str, float]) -> None:
-    """One epoch of the learning curves."""
-    mlflow.log_metrics(dict(metrics), step=epoch)
 
 
 def log_figure(name: str, figure: Figure) -> None:
