@@ -64,7 +64,7 @@ def distill(
         )
         log_set(data, "training", teacher_model_id=teacher.model_id)
         log_tags(_lineage(scale, data, teacher, soft_labels))
-        logits = soft_labels.join(data.ids.tolist(), class_names=data.header.class_names)
+        logits = soft_labels.join(data.ids.tolist(), class_names=data.header.class_names)[:, 0]
         trained = _train(scale, data, teacher, soft_labels, logits)
         metrics, logged = _record(trained, data, teacher, logits)
         if config.labels == "hard":
@@ -102,7 +102,6 @@ def _train(
         manifest,
         config,
         teacher_logits=logits,
-        views=soft_labels.views,
         loss=loss,
         metrics=[accuracy, agreement],
     )
@@ -128,7 +127,7 @@ def _compare(
 ) -> tuple[Evaluation, dict[str, float]]:
     """The student over one part of the set, and its metrics beside the teacher's."""
     rows = data.rows(part)
-    logits, of_teacher = trained.classifier.logits(data.volumes(rows)), teacher_logits[rows, 0]
+    logits, of_teacher = trained.classifier.logits(data.volumes(rows)), teacher_logits[rows]
     evaluation, teacher = (evaluate_part(of, data, part) for of in (logits, of_teacher))
     rate = accuracy_rate(teacher_accuracy=teacher.accuracy, student_accuracy=evaluation.accuracy)
     beside = {

@@ -15,7 +15,6 @@ from tomodistill.distillation.soft_labels import (
 from tomodistill.inference.classifier import Classifier
 from tomodistill.scales import Scale
 from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
-from tomodistill.subtomograms.views import legal_views
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import (
     artifact,
@@ -30,6 +29,7 @@ from tomodistill.tracking.runs import close_as_reused, find_finished, phase_run,
 OTHER_SET = "set"  # flag: another set to label, in place of the teacher's own
 FLAGS = {**scale_flags("simulation", "preprocessing", "teacher"), OTHER_SET: "auto"}
 FILE = "soft_labels.h5"
+VIEWS = ("identity",)  # each further legal view costs the teacher a pass over the set
 
 
 def main(arguments: list[str]) -> None:
@@ -48,34 +48,31 @@ def ensure_soft_labels(
     scale: Scale, data: SubtomogramSet, teacher: Teacher, *, run_id: str | None = None
 ) -> SoftLabels:
     """The soft labels of this teacher over this set, made if they do not exist."""
-    views = legal_views(data.columns["tilt_range"]) if scale.student.augment else ("identity",)
     digest = phase_digest(
         packages=("distillation", "inference", "subtomograms"),
         teacher=teacher.digest,
         data=data.digest,
-        views=views,
+        views=VIEWS,
     )
     found = find_finished("soft_labels", digest)
     if found is None:
         name = f"soft labels {len(data.ids)} items"
         with phase_run("soft_labels", name=name, digest=digest, run_id=run_id):
-            return _make(scale, data, teacher, views)
+            return _make(scale, data, teacher)
     if run_id:
         close_as_reused(run_id, found)
     with tempfile.TemporaryDirectory() as folder:
         return read_soft_labels(artifact(found, FILE, Path(folder)))
 
 
-def _make(
-    scale: Scale, data: SubtomogramSet, teacher: Teacher, views: tuple[str, ...]
-) -> SoftLabels:
+def _make(scale: Scale, data: SubtomogramSet, teacher: Teacher) -> SoftLabels:
     log_config(preprocessing=scale.preprocessing, teacher=scale.teacher)
     log_set(data, "soft labels", teacher_model_id=teacher.model_id)
     classifier = Classifier.load(teacher.folder)
     soft_labels = make_soft_labels(
         data,
         classifier.logits,
-        views=views,
+        views=VIEWS,
         class_names=classifier.manifest.class_names,
         teacher_digest=teacher.digest,
     )

@@ -13,7 +13,6 @@ from tomodistill.distillation.losses import accuracy, hard_label_loss
 from tomodistill.networks.build import build
 from tomodistill.scales import Scale
 from tomodistill.subtomograms.dataset import SubtomogramSet
-from tomodistill.subtomograms.views import legal_views
 from tomodistill.tracking.flavor import LoggedVersion
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_set, log_tags
@@ -81,15 +80,13 @@ def _train(scale: Scale, data: SubtomogramSet) -> None:
         preprocessing=scale.preprocessing,
         digests={},
     )
-    views = legal_views(data.columns["tilt_range"]) if config.augment else ("identity",)
-    no_teacher = np.zeros((len(data.ids), len(views), classes), np.float32)
+    no_teacher = np.zeros((len(data.ids), classes), np.float32)
     trained = fit(
         model,
         data,
         manifest,
         config,
         teacher_logits=no_teacher,
-        views=views,
         loss=hard_label_loss,
         metrics=[accuracy],
     )

@@ -20,6 +20,7 @@ from tomodistill.inference.version import Manifest, write_version
 from tomodistill.networks.build import gflop
 from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.subtomograms.preprocessing import Preprocessing
+from tomodistill.subtomograms.views import legal_views
 from tomodistill.tracking.flavor import LoggedVersion, log_version
 from tomodistill.tracking.records import log_figure, log_metrics, log_report
 
@@ -68,12 +69,16 @@ def fit(
     config: Training,
     *,
     teacher_logits: NDArray[np.float32],
-    views: tuple[str, ...],
     loss: Loss,
     metrics: Sequence[Loss],
 ) -> Trained:
-    """Train on the training part, watching the validation part; learning curves go to MLflow."""
-    targets = pack_targets(teacher_logits=teacher_logits, labels=data.labels)
+    """Train on the training part, watching the validation part; learning curves go to MLflow.
+
+    `teacher_logits` (n, classes) stand for every legal view: a half turn changes no class.
+    """
+    views = legal_views(data.columns["tilt_range"]) if config.augment else ("identity",)
+    of_views = np.repeat(teacher_logits[:, None], len(views), axis=1)
+    targets = pack_targets(teacher_logits=of_views, labels=data.labels)
     parts = {}
     for part, rng in (("train", np.random.default_rng(config.seed)), ("val", None)):
         rows = data.rows(part)

@@ -9,17 +9,13 @@ import numpy as np
 import pytest
 
 from tomodistill.subtomograms.dataset import Item, SetHeader, SubtomogramSet, write_set
-from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
 
 if TYPE_CHECKING:  # Keras takes ten seconds to import: only fixtures that need it do
-    import keras
-
     from tomodistill.inference.classifier import Classifier
     from tomodistill.inference.version import Manifest
 
 ROOT = Path(__file__).parent.parent
 BOX = 8  # voxels of the tiny set
-VERSION_BOX = 27  # voxels, the smallest that s3 takes
 CLASS_NAMES = ("ribosome", "proteasome", "chaperonin")
 
 
@@ -87,57 +83,25 @@ def subtomogram_set(
 @pytest.fixture(scope="session")
 def manifest() -> Manifest:
     """Of a student on three classes, before its files have digests."""
-    from tomodistill.inference.version import Manifest
+    from tests.versions import MANIFEST
 
-    return Manifest(
-        network="s3",
-        role="student",
-        class_names=CLASS_NAMES,
-        box=VERSION_BOX,
-        voxel_spacing=10.0,
-        contrast="dark",
-        preprocessing=Preprocessing(lowpass=30.0),
-        tilt_range=(-60.0, 60.0),
-        snr_range=(0.5, 0.5),
-        digests={"data": "d" * 64, "soft_labels": "5" * 64, "teacher": "7" * 64},
-        training={"student": "s3", "temperature": 5.0},
-        metrics={"val/accuracy": 0.5},
-    )
+    return MANIFEST
 
 
 @pytest.fixture(scope="session")
 def version_volumes() -> np.ndarray:
     """(70, 27, 27, 27) stored volumes for the tiny version: more than the largest batch."""
-    rng = np.random.default_rng(11)
-    return rng.normal(3.0, 2.0, (70, *[VERSION_BOX] * 3)).astype(np.float32)
+    from tests.versions import random_volumes
 
-
-def _spread_logits(model: keras.Model, logits: np.ndarray) -> None:
-    """Give them mean 0 and standard deviation 1 over the items: they differ, none saturates."""
-    layer, mean, spread = model.get_layer("logits"), logits.mean(axis=0), logits.std(axis=0)
-    layer.kernel.assign(layer.kernel / spread)
-    layer.bias.assign((layer.bias - mean) / spread)
+    return random_volumes(70, seed=11)
 
 
 @pytest.fixture(scope="session")
-def version_folder(
-    manifest: Manifest, version_volumes: np.ndarray, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def version_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sound version of s3 with random weights. Read only: tests that change it copy it."""
-    import keras
+    from tests.versions import write_random_version
 
-    from tomodistill.inference.version import write_version
-    from tomodistill.networks.build import build
-
-    keras.utils.set_random_seed(3)
-    model = build("s3", box=VERSION_BOX, classes=len(CLASS_NAMES))
-    probe = version_volumes[:3]
-    seen = preprocess(probe, voxel_spacing=10.0, contrast="dark", parameters=manifest.preprocessing)
-    _spread_logits(model, np.asarray(model.predict(seen[..., None], verbose=0)))
-    folder = tmp_path_factory.mktemp("versions") / "s3"
-    probe_logits = np.asarray(model.predict(seen[..., None], verbose=0))
-    write_version(folder, manifest, model, probe=probe, probe_logits=probe_logits)
-    return folder
+    return write_random_version(tmp_path_factory.mktemp("versions") / "s3", seed=3)
 
 
 @pytest.fixture(scope="session")

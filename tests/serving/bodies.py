@@ -8,12 +8,8 @@ from pathlib import Path
 import mrcfile
 import numpy as np
 
-BOX, SPACING = 27, 9.2
-
-
-def volumes(count: int, seed: int = 1, box: int = BOX) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    return rng.normal(size=(count, box, box, box)).astype(np.float32)
+from tests.versions import SPACING
+from tests.versions import random_volumes as volumes
 
 
 def npy(array: np.ndarray, **options: bool) -> bytes:

@@ -8,8 +8,9 @@ import pytest
 
 from serving.follower import Follower
 from tests.serving.bodies import npy, volumes
-from tests.serving.conftest import MANIFEST, TestClient
+from tests.serving.conftest import TestClient
 from tests.serving.folder_registry import URI
+from tests.versions import MANIFEST
 
 
 def _classified_by(client) -> tuple[str, np.ndarray]:

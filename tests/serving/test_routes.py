@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from tests.serving.bodies import mrc, npy, volumes
-from tests.serving.conftest import MANIFEST, TestClient
+from tests.serving.conftest import TestClient
+from tests.versions import MANIFEST
 
 
 def _probabilities(answer) -> np.ndarray:
@@ -54,10 +55,10 @@ def test_body_of_curl_is_taken_for_what_it_is(client, volume):
 def test_model_tells_what_it_expects(client):
     facts = client.get("/model").json()
     assert facts["box"] == 27
-    assert facts["voxel_spacing"] == 9.2
+    assert facts["voxel_spacing"] == 10.0
     assert facts["contrast"] == "dark"
     assert facts["preprocessing"] == {"lowpass": 30.0}
-    assert facts["class_names"] == ["ribosome", "proteasome", "groel"]
+    assert facts["class_names"] == ["ribosome", "proteasome", "chaperonin"]
     assert facts["tilt_range"] == [-60.0, 60.0]
     assert facts["engine"] == "keras"
     assert facts["tags"] == {"student": "s3"}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.serving.bodies import malformed, npy, volumes
-from tests.serving.conftest import MANIFEST
+from tests.versions import MANIFEST
 
 PATIENCE = 60  # seconds
 

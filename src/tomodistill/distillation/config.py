@@ -72,7 +72,6 @@ class StudentConfig(Training):
     learning_rate: float = 1e-3
     epochs: int = 12
     patience: int = 12
-    augment: bool = False  # costs the teacher a pass for each legal view
 
     def __post_init__(self) -> None:
         super().__post_init__()

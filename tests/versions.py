@@ -1,0 +1,55 @@
+"""Tiny model versions: s3 on three classes with random weights, whose answers differ."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tomodistill.inference.classifier import Classifier
+from tomodistill.inference.engines import KerasEngine
+from tomodistill.inference.version import Manifest, write_version
+from tomodistill.networks.build import build
+from tomodistill.subtomograms.preprocessing import Preprocessing
+
+BOX, SPACING = 27, 10.0  # voxels, the smallest that s3 takes; Å
+MANIFEST = Manifest(
+    network="s3",
+    role="student",
+    class_names=("ribosome", "proteasome", "chaperonin"),
+    box=BOX,
+    voxel_spacing=SPACING,
+    contrast="dark",
+    preprocessing=Preprocessing(lowpass=30.0),
+    tilt_range=(-60.0, 60.0),
+    snr_range=(0.1, 0.5),
+    digests={"data": "d" * 64, "soft_labels": "e" * 64, "teacher": "f" * 64},
+    training={"student": "s3", "labels": "soft", "temperature": 5.0},
+    metrics={"test/accuracy": 0.9},
+)
+
+
+def random_volumes(count: int, seed: int = 1, box: int = BOX) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.normal(3.0, 2.0, size=(count, box, box, box)).astype(np.float32)
+
+
+def write_random_version(folder: Path, *, seed: int) -> Path:
+    """A sound version; another seed, other answers."""
+    keras.utils.set_random_seed(seed)
+    model = build("s3", box=BOX, classes=len(MANIFEST.class_names))
+    probe = random_volumes(4, seed=0)
+    _tell_apart(model, probe, favourite=seed % 3)
+    logits = Classifier(MANIFEST, KerasEngine(model)).logits(probe)
+    manifest = replace(MANIFEST, metrics={"seed": float(seed)})
+    write_version(folder, manifest, model, probe=probe, probe_logits=logits)
+    return folder
+
+
+def _tell_apart(model: keras.Model, probe: np.ndarray, *, favourite: int) -> None:
+    """Whatever the weights: logits of deviation 1 over the probe, their mean at the favourite."""
+    logits = Classifier(MANIFEST, KerasEngine(model)).logits(probe)
+    layer = model.get_layer("logits")
+    scale = 1 / logits.std(axis=0)
+    layer.kernel.assign(np.array(layer.kernel) * scale)
+    layer.bias.assign(np.eye(3)[favourite] - logits.mean(axis=0) * scale)
