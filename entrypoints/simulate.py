@@ -11,7 +11,7 @@ from entrypoints.flags import parse_flags, scale_flags, scale_from
 from tomodistill.evaluation.baseline import power_spectrum_accuracy
 from tomodistill.evaluation.figures import montage_figure
 from tomodistill.scales import Scale
-from tomodistill.simulation.simulate import CONTRAST, RECIPE, plan, set_id, simulate
+from tomodistill.simulation.simulate import CONTRAST, RECIPE, measure_snr, plan, set_id, simulate
 from tomodistill.simulation.structures import Structure, load_structures
 from tomodistill.subtomograms.dataset import Item, SetHeader, SubtomogramSet, open_set, write_set
 from tomodistill.tracking.provenance import phase_digest
@@ -20,6 +20,7 @@ from tomodistill.tracking.runs import close_as_reused, find_finished, phase_run,
 
 FLAGS = scale_flags("simulation", "preprocessing")
 SETS = Path("data/sets")
+BAND = 40.0  # Å, to which the paper's group filters: an SNR means nothing without its band
 
 
 def main(arguments: list[str]) -> None:
@@ -46,6 +47,8 @@ def ensure_set(scale: Scale, *, run_id: str | None = None) -> SubtomogramSet:
         log_config(simulation=config)
         data = _make_set(scale, structures, path, name)
         _record(data, scale)
+        full_band, in_band = measure_snr(config, structures, resolution=BAND)
+        log_metrics({"snr/full_band": full_band, f"snr/within_{BAND:g}_angstrom": in_band})
     return data
 
 

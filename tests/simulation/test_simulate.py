@@ -214,6 +214,12 @@ def test_seed_of_an_item_is_fixed():
     assert simulate.item_seed("0123456789abcdef", "train", 7) == 4042222045856808192
 
 
+def test_measured_snr_is_the_one_asked_for_and_higher_within_the_band(structures):
+    full, band = simulate.measure_snr(CONFIG, structures, resolution=40.0)
+    assert full == pytest.approx(CONFIG.snr, rel=1e-3)
+    assert band > 2 * full  # the structures end far below Nyquist, the noise does not
+
+
 def test_real_maps(shared):
     source = str(shared / "maps")
     chosen = load_structures(source, classes="1bxn,4v4r,5mrc", voxel_spacing=10.0)

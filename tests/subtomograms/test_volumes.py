@@ -8,7 +8,7 @@ import pytest
 from mrcfile.dtypes import HEADER_DTYPE
 
 from tomodistill.errors import InputError
-from tomodistill.subtomograms.volumes import decode_volumes, read_volumes, write_mrc
+from tomodistill.subtomograms.volumes import decode_volumes, write_mrc
 
 MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 
@@ -75,7 +75,7 @@ def test_mrc_skips_its_extended_header() -> None:
 def test_written_mrc_is_read_back_by_us_and_by_mrcfile(tmp_path: Path) -> None:
     path = tmp_path / "particle.mrc"
     write_mrc(path, counting(), voxel_spacing=13.1)
-    read = read_volumes(path)
+    read = decode_volumes(path.read_bytes())
     np.testing.assert_array_equal(read.array[0], counting())
     assert read.voxel_spacing == pytest.approx(13.1)
     with mrcfile.open(path) as mrc:
@@ -200,22 +200,17 @@ def test_other_bytes_get_a_refusal(body: bytes) -> None:
     assert ".npy" in refusal(body).expected
 
 
-def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no file"):
-        read_volumes(tmp_path / "none.mrc")
-
-
 def test_real_density_maps(shared: Path) -> None:
     paths = sorted((shared / "structures/maps").glob("*.mrc"))
     assert len(paths) == 26
     for path in paths:
         with mrcfile.open(path) as mrc:
-            read = read_volumes(path)
+            read = decode_volumes(path.read_bytes())
             np.testing.assert_array_equal(read.array[0], mrc.data)
             assert read.voxel_spacing == pytest.approx(float(mrc.voxel_size.x))
 
 
 def test_real_emdb_map(shared: Path) -> None:
-    read = read_volumes(shared / "fixtures/maps/EMD-3197.map")
+    read = decode_volumes((shared / "fixtures/maps/EMD-3197.map").read_bytes())
     assert read.array.shape == (1, 20, 20, 20)
     assert read.voxel_spacing == pytest.approx(11.4)

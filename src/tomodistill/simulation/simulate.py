@@ -12,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from tomodistill.errors import InputError
+from tomodistill.simulation import noise
 from tomodistill.simulation.config import SimulationConfig
 from tomodistill.simulation.convolution import draw_pose, signal_and_noise
 from tomodistill.simulation.structures import Structure, structures_digest
@@ -83,9 +84,9 @@ def simulate_subtomogram(
     """The item that `seed` makes from a structure."""
     rng = np.random.default_rng(np.random.SeedSequence(seed))
     pose = draw_pose(config, rng)
-    signal, noise = signal_and_noise(structure, pose, config, rng)
+    signal, grain = signal_and_noise(structure, pose, config, rng)
     return SimulatedSubtomogram(
-        volume=signal + noise,
+        volume=signal + grain,
         label=item.label,
         split=item.split,
         index=item.index,
@@ -108,6 +109,20 @@ def simulate(
     context = multiprocessing.get_context("spawn")  # safe beside threads, TensorFlow's too
     with context.Pool(workers, _start_worker, (maker,)) as pool:
         yield from pool.imap(_make_in_worker, items, chunksize=CHUNK)
+
+
+def measure_snr(
+    config: SimulationConfig, structures: tuple[Structure, ...], *, resolution: float
+) -> tuple[float, float]:
+    """Median SNR of one new item of each class: over the full band, and within `resolution` Å."""
+    rng = np.random.default_rng(config.seed)
+    pairs = [
+        signal_and_noise(structure, draw_pose(config, rng), config, rng) for structure in structures
+    ]
+    spacing = config.voxel_spacing
+    full = [noise.snr(*pair) for pair in pairs]
+    band = [noise.band_snr(*pair, voxel_spacing=spacing, resolution=resolution) for pair in pairs]
+    return float(np.median(full)), float(np.median(band))
 
 
 def _split_counts(items_per_class: int) -> dict[str, int]:

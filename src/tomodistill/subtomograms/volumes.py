@@ -33,13 +33,6 @@ class Volumes:
     voxel_spacing: float | None = None
 
 
-def read_volumes(path: Path) -> Volumes:
-    """(n, d, d, d) volumes of one .npy or .mrc file. Raises InputError for anything else."""
-    if not path.is_file():
-        raise InputError(expected="a .npy or .mrc file", found=f"no file {path}", todo="Check it.")
-    return decode_volumes(path.read_bytes())
-
-
 def write_mrc(path: Path, volume: NDArray[np.float32], voxel_spacing: float) -> None:
     """Write one (d, d, d) volume, `voxel_spacing` in Å into the header."""
     with mrcfile.new(path, data=volume.astype(np.float32), overwrite=True) as mrc:
