@@ -24,7 +24,6 @@ from tomodistill.networks.table import NETWORKS, check_box
 from tomodistill.scales import Scale
 from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.tracking.flavor import LoggedVersion
-from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_set, log_tags
 from tomodistill.tracking.registry import STUDENTS, ResolvedVersion, register
 from tomodistill.tracking.runs import phase_run, take_over_run
@@ -38,8 +37,9 @@ def main(arguments: list[str]) -> None:
     check_box(NETWORKS[scale.student.student], scale.simulation.box)  # before hours of teacher
     data = ensure_set(scale)
     teacher = ensure_teacher(scale, data)
-    soft_labels = ensure_soft_labels(scale, data, teacher)
-    metrics, registered = distill(scale, data, teacher, soft_labels, run_id=run_id)
+    soft_labels, labels_run_id = ensure_soft_labels(scale, data, teacher)
+    lineage = _lineage(scale, data, teacher, soft_labels) | {"soft_labels.run_id": labels_run_id}
+    metrics, registered = distill(scale, data, teacher, soft_labels, lineage, run_id=run_id)
     print(_summary(scale, metrics, registered))
 
 
@@ -48,14 +48,14 @@ def distill(
     data: SubtomogramSet,
     teacher: Teacher,
     soft_labels: SoftLabels,
+    lineage: dict[str, str],
     *,
     run_id: str | None = None,
 ) -> tuple[dict[str, float], ResolvedVersion | None]:
     """One student run: its metrics, and its registered version unless it is a control."""
     config = scale.student
-    digest = phase_digest(packages=(), config=config, soft_labels=soft_labels.digest)
     name = f"student {config.student} {config.labels} seed {config.seed}"
-    with phase_run("distill", name=name, digest=digest, run_id=run_id):
+    with phase_run("distill", name=name, run_id=run_id):
         log_config(
             simulation=scale.simulation,
             preprocessing=scale.preprocessing,
@@ -63,17 +63,13 @@ def distill(
             student=config,
         )
         log_set(data, "training", teacher_model_id=teacher.model_id)
-        log_tags(_lineage(scale, data, teacher, soft_labels))
+        log_tags(lineage)
         logits = soft_labels.join(data.ids.tolist(), class_names=data.header.class_names)[:, 0]
         trained = _train(scale, data, teacher, soft_labels, logits)
         metrics, logged = _record(trained, data, teacher, logits)
         if config.labels == "hard":
             return metrics, None  # a control is never registered
-        return metrics, register(
-            logged.model_id,
-            digest=logged.digest,
-            tags=_lineage(scale, data, teacher, soft_labels),
-        )
+        return metrics, register(logged.model_id, digest=logged.digest, tags=lineage)
 
 
 def _train(
@@ -139,7 +135,8 @@ def _compare(
 
 def _speed(trained: Trained, teacher: Classifier, data: SubtomogramSet) -> dict[str, float]:
     """Both networks in one process: same engine, precision, box and volumes."""
-    volumes = data.volumes(data.rows("val")[:BATCH])
+    some = data.volumes(data.rows("val")[:BATCH])
+    volumes = np.resize(some, (BATCH, *some.shape[1:]))  # a small set's repeat
     ratios = {
         name: paired_ratio(
             teacher=teacher.engine.logits,

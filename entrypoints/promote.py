@@ -10,8 +10,7 @@ from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
 from tomodistill.scales import AUTO, parse
 from tomodistill.tracking.gates import Gates, failures
-from tomodistill.tracking.provenance import phase_digest
-from tomodistill.tracking.records import log_tags
+from tomodistill.tracking.records import log_metrics, log_tags
 from tomodistill.tracking.registry import (
     STUDENTS,
     ResolvedVersion,
@@ -24,6 +23,9 @@ from tomodistill.tracking.runs import phase_run, take_over_run
 
 FLAGS = {"student": AUTO, "version": AUTO, "force": "false", **config_flags(Gates)}
 
+# the first two are gated on; the test part is only reported
+REPORTED = ("val/accuracy_rate", "speedup", "test/accuracy", "test/accuracy_rate", "test/items")
+
 
 def main(arguments: list[str]) -> None:
     """The entry point."""
@@ -31,30 +33,38 @@ def main(arguments: list[str]) -> None:
     gates: Gates = config_from(Gates, given)
     force = parse("force", given["force"], bool)
     chosen = _choose(given["student"], given["version"])
-    digest = phase_digest(packages=(), version=chosen.version, gates=gates, force=force)
-    with phase_run("promote", name=f"promote {chosen.version}", digest=digest, run_id=run_id):
-        promote(chosen, gates, force=force)
-    print(f"in production: version {chosen.version} of {STUDENTS} ({chosen.tags['student']})")
+    with phase_run("promote", name=f"promote {chosen.version}", run_id=run_id):
+        measured = promote(chosen, gates, force=force)
+    print(f"in production: version {chosen.version} of {STUDENTS}: {measured}")
 
 
-def promote(chosen: ResolvedVersion, gates: Gates, *, force: bool) -> None:
-    """Self-test and gates, then the alias. Raises InputError with every reason against it."""
+def promote(chosen: ResolvedVersion, gates: Gates, *, force: bool) -> str:
+    """Self-test and gates, then the alias; returns what was measured.
+
+    Raises InputError with every reason against it.
+    """
     classifier = Classifier.load(download(chosen, CACHE))  # refuses what fails its self-test
-    reasons = failures(classifier.manifest.metrics, gates)
+    metrics = classifier.manifest.metrics
+    reasons = failures(metrics, gates)
     if reasons and not force:
         raise InputError(
             expected="a version that passes its gates",
             found=f"version {chosen.version}: {'; '.join(reasons)}",
             todo="Train a better one, or promote it all the same with force=true.",
         )
+    shown = {name: metrics[name] for name in REPORTED if name in metrics}
+    measured = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
     audit = {
         "promoted.by": getpass.getuser(),
         "promoted.at": datetime.now(UTC).isoformat(timespec="seconds"),
         "promoted.gates": ", ".join(f"{f.name}={getattr(gates, f.name):g}" for f in fields(gates)),
+        "promoted.measured": measured,
         "promoted.forced": "; ".join(reasons) if reasons else "no",
     }
     log_tags({"version": chosen.version, **audit})
+    log_metrics(shown)
     set_production(chosen.version, audit)
+    return measured
 
 
 def _choose(student: str, version: str) -> ResolvedVersion:

@@ -1,10 +1,10 @@
 """Put the version that was in production before back into production."""
 
+import getpass
 from datetime import UTC, datetime
 
 from entrypoints.flags import parse_flags
 from tomodistill.errors import InputError
-from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.registry import STUDENTS, previous, set_production
 from tomodistill.tracking.runs import phase_run, take_over_run
 
@@ -21,8 +21,10 @@ def main(arguments: list[str]) -> None:
             found="none",
             todo="Promote one: mlflow run . -e promote -P version=N",
         )
-    digest = phase_digest(packages=(), version=back.version)
-    with phase_run("rollback", name=f"roll back to {back.version}", digest=digest, run_id=run_id):
+    with phase_run("rollback", name=f"roll back to {back.version}", run_id=run_id):
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        set_production(back.version, {"promoted.at": now, "promoted.forced": "rollback"})
+        set_production(
+            back.version,
+            {"promoted.by": getpass.getuser(), "promoted.at": now, "promoted.forced": "rollback"},
+        )
     print(f"in production: version {back.version} of {STUDENTS}")

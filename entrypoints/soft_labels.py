@@ -12,7 +12,9 @@ from tomodistill.distillation.soft_labels import (
     read_soft_labels,
     write_soft_labels,
 )
+from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
+from tomodistill.inference.version import Manifest
 from tomodistill.scales import Scale
 from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
 from tomodistill.tracking.provenance import phase_digest
@@ -40,14 +42,14 @@ def main(arguments: list[str]) -> None:
     data = ensure_set(scale)
     teacher = ensure_teacher(scale, data)
     labelled = data if other == "auto" else open_set(Path(other), verify=True)
-    soft_labels = ensure_soft_labels(scale, labelled, teacher, run_id=run_id)
+    soft_labels, _ = ensure_soft_labels(scale, labelled, teacher, run_id=run_id)
     print(f"soft labels: {soft_labels.logits.shape}, sha256 {soft_labels.digest[:12]}")
 
 
 def ensure_soft_labels(
     scale: Scale, data: SubtomogramSet, teacher: Teacher, *, run_id: str | None = None
-) -> SoftLabels:
-    """The soft labels of this teacher over this set, made if they do not exist."""
+) -> tuple[SoftLabels, str]:
+    """The soft labels of this teacher over this set, made if they do not exist; and their run."""
     digest = phase_digest(
         packages=("distillation", "inference", "subtomograms"),
         teacher=teacher.digest,
@@ -57,18 +59,19 @@ def ensure_soft_labels(
     found = find_finished("soft_labels", digest)
     if found is None:
         name = f"soft labels {len(data.ids)} items"
-        with phase_run("soft_labels", name=name, digest=digest, run_id=run_id):
-            return _make(scale, data, teacher)
+        with phase_run("soft_labels", name=name, digest=digest, run_id=run_id) as run:
+            return _make(scale, data, teacher), run.info.run_id
     if run_id:
         close_as_reused(run_id, found)
     with tempfile.TemporaryDirectory() as folder:
-        return read_soft_labels(artifact(found, FILE, Path(folder)))
+        return read_soft_labels(artifact(found, FILE, Path(folder))), found.info.run_id
 
 
 def _make(scale: Scale, data: SubtomogramSet, teacher: Teacher) -> SoftLabels:
     log_config(preprocessing=scale.preprocessing, teacher=scale.teacher)
     log_set(data, "soft labels", teacher_model_id=teacher.model_id)
     classifier = Classifier.load(teacher.folder)
+    _check(data, classifier.manifest)
     soft_labels = make_soft_labels(
         data,
         classifier.logits,
@@ -83,3 +86,15 @@ def _make(scale: Scale, data: SubtomogramSet, teacher: Teacher) -> SoftLabels:
     log_tags({"teacher.run_id": teacher.run_id, "soft_labels.sha256": soft_labels.digest})
     log_metrics({"items": len(data.ids)})
     return soft_labels
+
+
+def _check(data: SubtomogramSet, manifest: Manifest) -> None:
+    """Raises InputError unless the set is of the kind the teacher was trained on."""
+    for name in ("box", "voxel_spacing", "contrast"):
+        wanted, found = getattr(manifest, name), getattr(data.header, name)
+        if wanted != found:
+            raise InputError(
+                expected=f"a set with the teacher's {name}, {wanted}",
+                found=f"{found} in {data.path}",
+                todo="Label a set that matches, or train a teacher on one like it.",
+            )

@@ -5,8 +5,16 @@ from tomodistill.tracking.registry import STUDENTS, ResolvedVersion, in_producti
 from tomodistill.tracking.runs import phase_run, take_over_run
 
 FLAGS: dict[str, str] = {}
-_FACTS = ("student", "labels", "teacher", "teacher.run_id", "data.sha256", "soft_labels.sha256")
-_AUDIT = ("promoted.by", "promoted.at", "promoted.gates", "promoted.forced")
+_FACTS = (
+    "student",
+    "labels",
+    "teacher",
+    "teacher.run_id",
+    "data.sha256",
+    "soft_labels.sha256",
+    "soft_labels.run_id",
+)
+_AUDIT = ("promoted.by", "promoted.at", "promoted.gates", "promoted.measured", "promoted.forced")
 
 
 def main(arguments: list[str]) -> None:
@@ -14,7 +22,7 @@ def main(arguments: list[str]) -> None:
     parse_flags(__doc__, FLAGS, arguments)
     print(describe(in_production(), previous()))
     if run_id := take_over_run():
-        with phase_run("status", name="status", digest="", run_id=run_id):
+        with phase_run("status", name="status", run_id=run_id):
             pass
 
 

@@ -10,6 +10,7 @@ from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.simulate import ensure_set
 from entrypoints.training import cost_of, evaluate_part, fit, make_manifest, record
 from tomodistill.distillation.losses import accuracy, hard_label_loss
+from tomodistill.evaluation.baseline import power_spectrum_accuracy
 from tomodistill.networks.build import build
 from tomodistill.scales import Scale
 from tomodistill.subtomograms.dataset import SubtomogramSet
@@ -97,8 +98,20 @@ def _train(scale: Scale, data: SubtomogramSet) -> None:
     metrics = cost_of(model).metrics()
     for part, evaluation in parts.items():
         metrics |= evaluation.metrics(part)
+    metrics["test/power_spectrum_accuracy"] = _control(scale, data)
     logged = record("teacher", trained, data, test=parts["test"], metrics=metrics)
     _tag(logged, config.teacher)
+
+
+def _control(scale: Scale, data: SubtomogramSet) -> float:
+    """What power spectra alone give away of the same volumes: a network must do better."""
+    train, test = data.rows("train"), data.rows("test")
+    return power_spectrum_accuracy(
+        train_volumes=data.preprocessed(train, scale.preprocessing),
+        train_labels=data.labels[train],
+        test_volumes=data.preprocessed(test, scale.preprocessing),
+        test_labels=data.labels[test],
+    )
 
 
 def _tag(logged: LoggedVersion, name: str) -> None:

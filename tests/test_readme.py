@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -63,9 +64,14 @@ def test_the_marked_commands_work_in_order(project, environment):
     for command in phases:
         done = run(smoke(command), project, environment)
         assert done.returncode == 0, done.stderr[-3000:]
-    run(f"{sys.executable} -c 'import tools.demo as d; d.write_particle()'", project, environment)
+    done = run(
+        f"{sys.executable} -c 'import tools.demo as d; d.write_particle()'", project, environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    port = free_port()  # in place of the README's: another service may run on this machine
+    curl = curl.replace(":8000", f":{port}")
     server = subprocess.Popen(
-        smoke(serve) + " -P port=8000",
+        f"{smoke(serve)} -P port={port}",
         shell=True,
         cwd=project,
         env=environment,
@@ -78,6 +84,11 @@ def test_the_marked_commands_work_in_order(project, environment):
         server.wait(timeout=60)
     assert answer["model"]["version"] == "1"
     assert set(answer["predictions"][0]["probabilities"]) == {"clpp", "groel", "rubisco"}
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
 
 
 def answer_of(curl, project, environment, seconds=180):

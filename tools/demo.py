@@ -11,13 +11,14 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
 from tomodistill.subtomograms.dataset import open_set
 from tomodistill.subtomograms.volumes import write_mrc
+from tomodistill.tracking.registry import in_production
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 180  # importing TensorFlow on a busy machine takes a while
@@ -54,9 +55,11 @@ def main() -> None:
 
 
 def write_particle() -> str:
-    """particle.mrc and particle.npy, the first test item of the newest set; returns its class."""
-    newest = max(Path("data/sets").glob("*.h5"), key=lambda path: path.stat().st_mtime)
-    data = open_set(newest)
+    """particle.mrc and particle.npy, from the test part of the set that the model in production
+    was trained on; returns its class."""
+    current = in_production()
+    wanted = current.tags["data.sha256"] if current else ""
+    data = next(s for s in map(open_set, Path("data/sets").glob("*.h5")) if s.digest == wanted)
     row = data.rows("test")[:1]
     volume = data.volumes(row)[0]
     write_mrc(Path("particle.mrc"), volume, data.header.voxel_spacing)
@@ -66,7 +69,8 @@ def write_particle() -> str:
 
 def _run(command: str) -> None:
     print(f"\n$ {command}", flush=True)
-    subprocess.run(shlex.split(command), check=True)
+    if code := subprocess.run(shlex.split(command)).returncode:
+        raise SystemExit(code)  # its own message stands above
 
 
 @contextmanager
@@ -78,7 +82,8 @@ def _service(port: int) -> Iterator[None]:
         _wait_until_ready(f"http://127.0.0.1:{port}/health/ready", process)
         yield
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it may have died by itself
+            os.killpg(process.pid, signal.SIGTERM)
         process.wait()
 
 

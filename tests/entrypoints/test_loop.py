@@ -19,11 +19,12 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from entrypoints import distill, promote, rollback, soft_labels, status, teacher
+from entrypoints import distill, promote, rollback, simulate, soft_labels, status, teacher
 from entrypoints.__main__ import main as entry
 from tomodistill.distillation.soft_labels import read_soft_labels
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
+from tomodistill.scales import configure
 from tomodistill.subtomograms.dataset import open_set
 from tomodistill.subtomograms.volumes import write_mrc
 from tomodistill.tracking.registry import STUDENTS, download, in_production, previous, resolve
@@ -34,7 +35,7 @@ SMOKE = ["--scale", "smoke"]
 
 @pytest.fixture(scope="module")
 def loop(tmp_path_factory):
-    """A working directory with its own store, after three student trainings."""
+    """A working directory with its own store; yields how many runs three students took."""
     folder = tmp_path_factory.mktemp("loop")
     before, uri = Path.cwd(), mlflow.get_tracking_uri()
     os.chdir(folder)
@@ -42,20 +43,18 @@ def loop(tmp_path_factory):
     distill.main(SMOKE)
     distill.main([*SMOKE, "--student_seed", "1"])
     distill.main([*SMOKE, "--labels", "hard"])
-    yield folder
+    yield {phase: len(runs(phase)) for phase in ("simulate", "teacher", "soft_labels", "distill")}
     os.chdir(before)
     mlflow.set_tracking_uri(uri)
 
 
 def runs(phase):
-    found = MlflowClient().search_runs(["0"], f"tags.phase = '{phase}'", order_by=["start_time"])
-    assert all(run.info.status == "FINISHED" for run in found if phase != "promote")
-    return found
+    finished = f"tags.phase = '{phase}' AND attributes.status = 'FINISHED'"
+    return MlflowClient().search_runs(["0"], finished, order_by=["start_time"])
 
 
 def test_missing_phases_run_once_and_are_found_again(loop):
-    counts = {p: len(runs(p)) for p in ("simulate", "teacher", "soft_labels", "distill")}
-    assert counts == {"simulate": 1, "teacher": 1, "soft_labels": 1, "distill": 3}
+    assert loop == {"simulate": 1, "teacher": 1, "soft_labels": 1, "distill": 3}
 
 
 def test_teacher_and_students_share_metric_names(loop):
@@ -83,9 +82,44 @@ def test_ratios_are_those_of_the_runs(loop):
     assert student["accuracy_rate"] == pytest.approx(accuracies)
 
 
+def test_a_damaged_set_is_made_again(loop):
+    path = next(Path("data/sets").glob("*.h5"))
+    digest = open_set(path).digest
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert simulate.ensure_set(configure("smoke", {})).digest == digest
+    assert open_set(path, verify=True).digest == digest
+
+
+def test_soft_labels_of_another_kind_of_set_are_refused(loop, capsys):
+    scale = configure("smoke", {"voxel_spacing": "8"})
+    other = simulate.ensure_set(scale)
+    assert entry(["soft_labels", *SMOKE, "--set", str(other.path)]) == 2
+    assert "the teacher's voxel_spacing, 10.0; found 8.0" in capsys.readouterr().err
+    other.path.unlink()
+
+
+def test_structures_wider_than_the_box_are_named(loop, capsys):
+    scale = configure("smoke", {"voxel_spacing": "4"})
+    simulate.ensure_set(scale).path.unlink()
+    assert (
+        "wider than the box of 108 Å, and cut by it: clpp (114 Å), groel" in capsys.readouterr().err
+    )
+
+
+def test_a_run_serves_as_a_model_uri(loop):
+    run_id = resolve(f"models:/{STUDENTS}/1").run_id
+    model_id = mlflow.get_run(run_id).outputs.model_outputs[0].model_id
+    for uri in (f"models:/{model_id}", f"runs:/{run_id}/student"):
+        folder = download(resolve(uri), Path("other-uris"))
+        assert (folder / "model.keras").is_file()
+
+
 def test_lineage_is_searchable_and_shown(loop):
     of_teacher, labels, student = runs("teacher")[0], runs("soft_labels")[0], runs("distill")[0]
     assert student.data.tags["teacher.run_id"] == of_teacher.info.run_id
+    assert student.data.tags["soft_labels.run_id"] == labels.info.run_id
     shown = mlflow.get_run(student.info.run_id).inputs
     inputs = [model.model_id for model in shown.model_inputs]
     assert inputs == [of_teacher.data.tags["model.id"]]
@@ -127,11 +161,12 @@ def test_soft_labels_of_another_set(loop):
 
 
 def test_the_gates_hold_and_force_is_audited(loop):
+    before = in_production()
     with pytest.raises(InputError, match=r"val/accuracy_rate is .*speedup is"):
         promote.main(["--version", "1", "--min_speedup", "1e9", "--min_accuracy_rate", "9"])
-    assert in_production() is None
+    assert in_production() == before
     failed = MlflowClient().search_runs(["0"], "attributes.status = 'FAILED'")
-    assert [run.data.tags["phase"] for run in failed] == ["promote"]
+    assert failed[0].data.tags["phase"] == "promote"
     promote.main(["--version", "1", "--min_speedup", "1e9", "--force", "true"])
     assert "speedup is" in in_production().tags["promoted.forced"]
 

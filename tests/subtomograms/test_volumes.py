@@ -1,6 +1,7 @@
 import io
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import mrcfile
 import numpy as np
@@ -8,9 +9,14 @@ import pytest
 from mrcfile.dtypes import HEADER_DTYPE
 
 from tomodistill.errors import InputError
-from tomodistill.subtomograms.volumes import decode_volumes, write_mrc
+from tomodistill.subtomograms.volumes import check_volumes, parse_volumes, write_mrc
 
 MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
+
+
+def decode_volumes(body: bytes) -> SimpleNamespace:
+    array, spacing = parse_volumes(body)
+    return SimpleNamespace(array=check_volumes(array), voxel_spacing=spacing)
 
 
 def npy_bytes(array: np.ndarray) -> bytes:

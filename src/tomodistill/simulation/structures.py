@@ -49,6 +49,13 @@ def load_structures(source: str, *, classes: str, voxel_spacing: float) -> tuple
     return tuple(_structure(name, sources[name](voxel_spacing), voxel_spacing) for name in names)
 
 
+def extent(structure: Structure) -> float:
+    """Å: diameter of the ball round the centre that holds all above a tenth of the maximum."""
+    centre = structure.density.shape[0] // 2
+    offsets = np.argwhere(structure.density > 0.1 * structure.density.max()) - centre
+    return float(2 * structure.voxel_spacing * np.linalg.norm(offsets, axis=1).max())
+
+
 def structures_digest(structures: tuple[Structure, ...]) -> str:
     """sha256 (hex) over names, voxel spacings and densities, in order."""
     digest = hashlib.sha256()

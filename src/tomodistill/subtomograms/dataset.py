@@ -22,7 +22,7 @@ from tomodistill.subtomograms.preprocessing import Contrast, Preprocessing, prep
 SCHEMA_VERSION = 1
 SPLITS = ("train", "val", "test")
 UNLABELLED = -1
-_HASH_BLOCK = 256  # volumes read at a time when a digest is checked
+_BLOCK = 256  # volumes in memory at a time
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,16 @@ class SubtomogramSet:
         self, rows: NDArray[np.int64], parameters: Preprocessing
     ) -> NDArray[np.float32]:
         """(m, d, d, d) volumes at positions `rows` as networks see them."""
-        return preprocess(
-            self.volumes(rows),
-            voxel_spacing=self.header.voxel_spacing,
-            contrast=self.header.contrast,
-            parameters=parameters,
-        )
+        prepared = np.empty((len(rows), *[self.header.box] * 3), np.float32)
+        for start in range(0, len(rows), _BLOCK):  # filters need several times a block's memory
+            block = slice(start, start + _BLOCK)
+            prepared[block] = preprocess(
+                self.volumes(rows[block]),
+                voxel_spacing=self.header.voxel_spacing,
+                contrast=self.header.contrast,
+                parameters=parameters,
+            )
+        return prepared
 
     def volumes(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """(m, d, d, d) stored volumes at increasing positions `rows`."""
@@ -196,8 +200,8 @@ def _digest(file: h5py.File) -> str:
         text = column.dtype.kind in "OUT"
         content.update("\n".join(column).encode() if text else column.tobytes())
     volumes = file["volumes"]
-    for start in range(0, len(volumes), _HASH_BLOCK):
-        content.update(volumes[start : start + _HASH_BLOCK].astype("<f4").tobytes())
+    for start in range(0, len(volumes), _BLOCK):
+        content.update(volumes[start : start + _BLOCK].astype("<f4").tobytes())
     return content.hexdigest()
 
 

@@ -5,7 +5,6 @@ allocates memory for it.
 """
 
 import io
-from dataclasses import dataclass
 from pathlib import Path
 
 import mrcfile
@@ -25,34 +24,17 @@ _NPY_MAGIC = b"\x93NUMPY"
 _MRC_MACHINE_STAMP = {0x44: "<", 0x11: ">"}  # first byte of MACHST: little and big endian
 
 
-@dataclass(frozen=True)
-class Volumes:
-    """(n, d, d, d) float32 volumes in z, y, x order; `voxel_spacing` in Å, None if not stated."""
-
-    array: NDArray[np.float32]
-    voxel_spacing: float | None = None
-
-
 def write_mrc(path: Path, volume: NDArray[np.float32], voxel_spacing: float) -> None:
     """Write one (d, d, d) volume, `voxel_spacing` in Å into the header."""
     with mrcfile.new(path, data=volume.astype(np.float32), overwrite=True) as mrc:
         mrc.voxel_size = voxel_spacing
 
 
-def decode_volumes(body: bytes) -> Volumes:
-    """(n, d, d, d) volumes from the bytes of a .npy or .mrc file, told apart by their magic.
-
-    Raises InputError if the body is neither, is truncated, or holds no finite cubic volumes.
-    """
-    array, voxel_spacing = parse_volumes(body)
-    return Volumes(check_volumes(array), voxel_spacing)
-
-
 def parse_volumes(body: bytes) -> tuple[NDArray[np.generic], float | None]:
     """Array of any shape and values, and voxel spacing in Å, from the bytes of a .npy or .mrc file.
 
-    The first half of `decode_volumes`; `check_volumes` is the second. Raises InputError if the
-    body is neither, or is truncated.
+    `check_volumes` says whether a network can take them. Raises InputError if the body is neither,
+    or is truncated.
     """
     try:
         return _parse_npy(body) if body.startswith(_NPY_MAGIC) else _parse_mrc(body)

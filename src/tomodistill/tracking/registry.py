@@ -33,7 +33,7 @@ class ResolvedVersion:
     name: str
     version: str
     uri: str  # names this version and no other
-    alias: str | None = None
+    alias: str | None = None  # or stage, if one of them was asked for
     run_id: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ def resolve(uri: str) -> ResolvedVersion:
         raise _missing(uri, str(error.message)) from error
     if found is None:
         raise _missing(uri, f"no version of {name} in stage {version}")
-    return _resolved(found, alias=alias)
+    return _resolved(found, alias=alias or (None if version.isdigit() else version))
 
 
 def newest(student: str) -> ResolvedVersion:
@@ -170,8 +170,8 @@ def _fetch(uri: str, folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
     try:
-        mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(partial))
-        os.replace(partial, folder)
+        fetched = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(partial))
+        os.replace(fetched, folder)  # "runs:/" URIs come in a folder of their own
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

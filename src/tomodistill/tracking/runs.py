@@ -28,10 +28,16 @@ def take_over_run() -> str | None:
 
 
 @contextmanager
-def phase_run(phase: str, *, name: str, digest: str, run_id: str | None = None) -> Iterator[Run]:
-    """The run of one phase; FAILED if the block raises. `run_id`: that of `mlflow run`, if any."""
+def phase_run(
+    phase: str, *, name: str, digest: str | None = None, run_id: str | None = None
+) -> Iterator[Run]:
+    """The run of one phase; FAILED if the block raises. `run_id`: that of `mlflow run`, if any.
+
+    Only a run with a `digest` of its inputs can be found again.
+    """
     with mlflow.start_run(run_id=run_id, run_name=name, log_system_metrics=True) as run:
-        mlflow.set_tags({MLFLOW_RUN_NAME: name, PHASE: phase, DIGEST: digest, **git_tags()})
+        inputs = {DIGEST: digest} if digest else {}
+        mlflow.set_tags({MLFLOW_RUN_NAME: name, PHASE: phase, **inputs, **git_tags()})
         print(f"{phase}: run {run.info.run_id} ({name})", flush=True)
         yield run
 
