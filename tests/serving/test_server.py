@@ -12,8 +12,11 @@ import httpx
 import numpy as np
 import pytest
 
+from serving.config import ServiceConfig
+from serving.server import check_port
 from tests.serving.bodies import malformed, npy, volumes
 from tests.versions import MANIFEST
+from tomodistill.errors import InputError
 
 PATIENCE = 60  # seconds
 
@@ -77,3 +80,11 @@ def test_life_of_a_service(server, registry, classifiers, tmp_path):
     assert process.returncode == 0
     assert "serving subtomogram-student version 2 on" in log
     assert "Traceback" not in log
+
+
+def test_a_port_in_use_is_refused_before_anything_is_loaded():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError, match=f"a free port at 127.0.0.1:{port}"):
+            check_port(ServiceConfig(port=port))
+    check_port(ServiceConfig(port=port))
