@@ -9,7 +9,18 @@ import sys
 
 from tomodistill.errors import InputError
 
-NAMES = ("simulate", "teacher", "soft_labels", "distill", "promote", "rollback", "status", "serve")
+NAMES = (
+    "main",
+    "simulate",
+    "teacher",
+    "soft_labels",
+    "distill",
+    "compare",
+    "promote",
+    "rollback",
+    "status",
+    "serve",
+)
 EXIT_INPUT = 2
 
 

@@ -26,7 +26,8 @@ from tomodistill.tracking.records import (
     log_set,
     log_tags,
 )
-from tomodistill.tracking.runs import close_as_reused, find_finished, phase_run, take_over_run
+from tomodistill.tracking.reuse import ensure_run
+from tomodistill.tracking.runs import take_over_run
 
 OTHER_SET = "set"  # flag: another set to label, in place of the teacher's own
 FLAGS = {**scale_flags("simulation", "preprocessing", "teacher"), OTHER_SET: "auto"}
@@ -56,18 +57,20 @@ def ensure_soft_labels(
         data=data.digest,
         views=VIEWS,
     )
-    found = find_finished("soft_labels", digest)
-    if found is None:
-        name = f"soft labels {len(data.ids)} items"
-        with phase_run("soft_labels", name=name, digest=digest, run_id=run_id) as run:
-            return _make(scale, data, teacher), run.info.run_id
-    if run_id:
-        close_as_reused(run_id, found)
+    run = ensure_run(
+        "soft_labels",
+        lambda: _make(scale, data, teacher),
+        name=f"soft labels, {len(data.ids)} items",
+        digest=digest,
+        run_id=run_id,
+    )
     with tempfile.TemporaryDirectory() as folder:
-        return read_soft_labels(artifact(found, FILE, Path(folder))), found.info.run_id
+        soft_labels = read_soft_labels(artifact(run, FILE, Path(folder)))
+    soft_labels.check(teacher_digest=teacher.digest, set_digest=data.digest)
+    return soft_labels, run.info.run_id
 
 
-def _make(scale: Scale, data: SubtomogramSet, teacher: Teacher) -> SoftLabels:
+def _make(scale: Scale, data: SubtomogramSet, teacher: Teacher) -> None:
     log_config(preprocessing=scale.preprocessing, teacher=scale.teacher)
     log_set(data, "soft labels", teacher_model_id=teacher.model_id)
     classifier = Classifier.load(teacher.folder)
@@ -85,7 +88,6 @@ def _make(scale: Scale, data: SubtomogramSet, teacher: Teacher) -> SoftLabels:
         log_file(path)
     log_tags({"teacher.run_id": teacher.run_id, "soft_labels.sha256": soft_labels.digest})
     log_metrics({"items": len(data.ids)})
-    return soft_labels
 
 
 def _check(data: SubtomogramSet, manifest: Manifest) -> None:

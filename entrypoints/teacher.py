@@ -14,18 +14,11 @@ from tomodistill.evaluation.baseline import power_spectrum_accuracy
 from tomodistill.networks.build import build
 from tomodistill.scales import Scale
 from tomodistill.subtomograms.dataset import SubtomogramSet
-from tomodistill.tracking.flavor import LoggedVersion
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_set, log_tags
 from tomodistill.tracking.registry import DIGEST_TAG, ResolvedVersion, download
-from tomodistill.tracking.runs import (
-    Run,
-    close_as_reused,
-    find_finished,
-    phase_run,
-    read_run,
-    take_over_run,
-)
+from tomodistill.tracking.reuse import ensure_run
+from tomodistill.tracking.runs import Run, take_over_run
 
 FLAGS = scale_flags("simulation", "preprocessing", "teacher")
 CACHE = Path("data/models")
@@ -55,21 +48,18 @@ def ensure_teacher(scale: Scale, data: SubtomogramSet, *, run_id: str | None = N
     digest = phase_digest(
         packages=SOURCES, data=data.digest, config=config, preprocessing=scale.preprocessing
     )
-    found = find_finished("teacher", digest)
-    if found is None:
-        name = f"teacher {config.teacher} {len(data.header.class_names)} classes"
-        with phase_run("teacher", name=name, digest=digest, run_id=run_id) as run:
-            _train(scale, data)
-        found = read_run(run.info.run_id)
-    elif run_id:
-        close_as_reused(run_id, found)
-    return _teacher(found)
+    name = f"teacher {config.teacher}, {len(data.header.class_names)} classes, seed {config.seed}"
+    run = ensure_run(
+        "teacher", lambda: _train(scale, data), name=name, digest=digest, run_id=run_id
+    )
+    return _teacher(run)
 
 
 def _train(scale: Scale, data: SubtomogramSet) -> None:
     config, header = scale.teacher, data.header
     log_config(simulation=scale.simulation, preprocessing=scale.preprocessing, teacher=config)
     log_set(data, "training")
+    log_tags({"teacher": config.teacher, "labels": "hard", "data.sha256": data.digest})
     keras.utils.set_random_seed(config.seed)
     classes = len(header.class_names)
     model = build(config.teacher, box=header.box, classes=classes, dropout=config.dropout)
@@ -99,8 +89,8 @@ def _train(scale: Scale, data: SubtomogramSet) -> None:
     for part, evaluation in parts.items():
         metrics |= evaluation.metrics(part)
     metrics["test/power_spectrum_accuracy"] = _control(scale, data)
-    logged = record("teacher", trained, data, test=parts["test"], metrics=metrics)
-    _tag(logged, config.teacher)
+    logged = record(config.teacher, trained, data, test=parts["test"], metrics=metrics)
+    log_tags({"model.id": logged.model_id, DIGEST_TAG: logged.digest})
 
 
 def _control(scale: Scale, data: SubtomogramSet) -> float:
@@ -112,10 +102,6 @@ def _control(scale: Scale, data: SubtomogramSet) -> float:
         test_volumes=data.preprocessed(test, scale.preprocessing),
         test_labels=data.labels[test],
     )
-
-
-def _tag(logged: LoggedVersion, name: str) -> None:
-    log_tags({"teacher": name, "model.id": logged.model_id, DIGEST_TAG: logged.digest})
 
 
 def _teacher(run: Run) -> Teacher:

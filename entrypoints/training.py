@@ -14,6 +14,7 @@ from tomodistill.distillation.training import History, train
 from tomodistill.evaluation.accuracy import Evaluation, evaluate
 from tomodistill.evaluation.cost import Cost
 from tomodistill.evaluation.figures import confusion_figure, curves_figure
+from tomodistill.evaluation.table import Column, Table
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.engines import KerasEngine
 from tomodistill.inference.version import Manifest, write_version
@@ -22,7 +23,8 @@ from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.subtomograms.preprocessing import Preprocessing
 from tomodistill.subtomograms.views import legal_views
 from tomodistill.tracking.flavor import LoggedVersion, log_version
-from tomodistill.tracking.records import log_figure, log_metrics, log_report
+from tomodistill.tracking.records import log_figure, log_metrics, log_report, log_text
+from tomodistill.tracking.results import DECISIONS
 
 PROBES = 4  # volumes that travel with a version for its self-test
 
@@ -120,11 +122,20 @@ def record(
     test: Evaluation,
     metrics: dict[str, float],
 ) -> LoggedVersion:
-    """Metrics, figures, reports and the model version itself, into the active run."""
-    log_metrics(metrics, step=trained.history.epochs)  # they replace those of the last epoch
+    """Figures, tables, the model version and what it measured, into the active run."""
     log_report("test_per_class", test.report)
+    log_text(DECISIONS, _decisions(test, data).csv())
     log_figure("test_confusion", confusion_figure(test.confusion, data.header.class_names))
     log_figure("learning_curves", curves_figure(trained.history.curves))
+    logged = _log_version(name, trained, data, metrics)
+    # They replace those of the last epoch, and stand on the model's page too.
+    log_metrics(metrics, step=trained.history.epochs, model_id=logged.model_id, data=data)
+    return logged
+
+
+def _log_version(
+    name: str, trained: Trained, data: SubtomogramSet, metrics: dict[str, float]
+) -> LoggedVersion:
     manifest = replace(trained.classifier.manifest, metrics=metrics)
     probe = data.volumes(data.rows("val")[:PROBES])
     logits = trained.classifier.logits(probe)
@@ -133,4 +144,13 @@ def record(
         lambda folder: write_version(
             folder, manifest, trained.model, probe=probe, probe_logits=logits
         ),
+        params={"network": manifest.network, "role": manifest.role, **manifest.training},
     )
+
+
+def _decisions(test: Evaluation, data: SubtomogramSet) -> Table:
+    """What became of each item of the test part."""
+    rows, names = data.rows("test"), data.header.class_names
+    label, decided = ([names[i] for i in which] for which in (data.labels[rows], test.decisions))
+    columns = tuple(map(Column, ("id", "label", "decision")))
+    return Table(columns, list(zip(data.ids[rows].tolist(), label, decided, strict=True)))

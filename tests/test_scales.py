@@ -9,7 +9,7 @@ from tomodistill.scales import SCALES, configure, flag_name
 def test_paper_scale_is_the_papers():
     scale = SCALES["paper"]
     simulation, training = scale.simulation, scale.teacher
-    assert (simulation.items_per_class, simulation.box, simulation.voxel_spacing) == (1000, 40, 9.2)
+    assert (simulation.items, simulation.box, simulation.voxel_spacing) == (23_000, 40, 9.2)
     assert (simulation.tilt_range, simulation.snr) == ((-60, 60), 0.05)
     assert (training.optimizer, training.learning_rate, training.batch_size) == ("sgd", 0.005, 64)
     assert (training.epochs, training.patience, training.dropout) == (20, 5, 0.7)

@@ -44,27 +44,31 @@ _ALIKE = (
 SCALES = {
     # minutes on two CPU cores
     "quick": Scale(
-        SimulationConfig(
-            classes=_ALIKE, items_per_class=240, voxel_spacing=7.0, snr=0.22, defocus_max=10.0
-        ),
+        SimulationConfig(classes=_ALIKE, items=1920, voxel_spacing=7.0, snr=0.22, defocus_max=10.0),
         Preprocessing(),
         TeacherConfig(),
         StudentConfig(),
     ),
     # arXiv 1801.10597 to the letter: made for a GPU
     "paper": Scale(
-        SimulationConfig(classes="all", items_per_class=1000, box=40, voxel_spacing=9.2, snr=0.05),
+        SimulationConfig(classes="all", items=23_000, box=40, voxel_spacing=9.2, snr=0.05),
         Preprocessing(lowpass=40.0),
         TeacherConfig(dropout=0.7, **_PAPER_TRAINING),
         StudentConfig(**_PAPER_TRAINING),
     ),
     # seconds: proves that the parts fit, learns nothing
     "smoke": Scale(
-        SimulationConfig(classes="clpp,groel,rubisco", items_per_class=8, box=27),
+        SimulationConfig(classes="clpp,groel,rubisco", items=24, box=27),
         Preprocessing(),
         TeacherConfig(**_SMOKE_TRAINING),
         StudentConfig(**_SMOKE_TRAINING),
     ),
+}
+
+# What a scale has for a folder of structures, of which nothing is known: every class, a box of
+# 370 Å, which holds a ribosome, and an SNR at which many classes are learned in the time.
+_OWN_STRUCTURES = {
+    "quick": {"items": "3120", "voxel_spacing": "13.2", "snr": "0.5", "defocus_max": "5.0"}
 }
 
 
@@ -85,7 +89,7 @@ def configure(name: str, given: Mapping[str, str]) -> Scale:
         )
     given = {flag: text for flag, text in given.items() if text != AUTO}
     if given.get("structures", "builtin") != "builtin":
-        given = {"classes": "all", **given}  # a scale's classes are names of builtin structures
+        given = {**_OWN_STRUCTURES.get(name, {}), "classes": "all", **given}
     phases = vars(SCALES[name])
     return Scale(**{phase: _replace(phase, config, given) for phase, config in phases.items()})
 

@@ -7,7 +7,7 @@ from tomodistill.simulation.config import SimulationConfig
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("items_per_class", 0),
+        ("items", 0),
         ("box", 4),
         ("voxel_spacing", 0.0),
         ("tilt_min", -91.0),

@@ -11,7 +11,7 @@ from tomodistill.simulation import convolution, noise, simulate, wedge
 from tomodistill.simulation.config import SimulationConfig
 from tomodistill.simulation.structures import load_structures
 
-CONFIG = SimulationConfig(items_per_class=5)
+CONFIG = SimulationConfig(items=15)
 
 
 def rng(seed=0):
@@ -105,7 +105,7 @@ def test_nothing_wraps_round(structures):
 @pytest.mark.parametrize("tilts", [(-60.0, 60.0), (-76.0, 47.0), (-40.0, 40.0)])
 @pytest.mark.parametrize("box", [27, 28])
 def test_missing_wedge_is_empty(structures, box, tilts):
-    config = SimulationConfig(box=box, tilt_min=tilts[0], tilt_max=tilts[1], items_per_class=4)
+    config = SimulationConfig(box=box, tilt_min=tilts[0], tilt_max=tilts[1], items=12)
     item = next(simulate.simulate(config, structures, workers=1))
     power = np.abs(np.fft.fftn(item.volume.astype(np.float64))) ** 2
     region = wedge.measured_region(box, *tilts)
@@ -149,7 +149,7 @@ def test_noise_is_white_where_measured(structures):
 
 
 def test_plan_is_64_16_20_and_interleaved():
-    items = simulate.plan(SimulationConfig(items_per_class=100), 3)
+    items = simulate.plan(SimulationConfig(items=302), 3)
     counts = Counter((item.split, item.label) for item in items)
     expected = {"train": 64, "val": 16, "test": 20}
     assert counts == {(s, label): n for s, n in expected.items() for label in range(3)}
@@ -157,17 +157,17 @@ def test_plan_is_64_16_20_and_interleaved():
     assert len({(item.split, item.index) for item in items}) == 300
 
 
-@pytest.mark.parametrize("items_per_class", [4, 5, 7, 33])
-def test_every_split_has_every_class(items_per_class):
-    items = simulate.plan(SimulationConfig(items_per_class=items_per_class), 2)
-    assert len(items) == 2 * items_per_class
+@pytest.mark.parametrize("of_class", [4, 5, 7, 33])
+def test_every_split_has_every_class(of_class):
+    items = simulate.plan(SimulationConfig(items=2 * of_class), 2)
+    assert len(items) == 2 * of_class
     assert len({(item.split, item.label) for item in items}) == 6
 
 
-@pytest.mark.parametrize("items_per_class", [1, 2, 3])
-def test_too_few_items_for_three_splits(items_per_class):
-    with pytest.raises(InputError, match="items_per_class"):
-        simulate.plan(SimulationConfig(items_per_class=items_per_class), 2)
+@pytest.mark.parametrize("items", [1, 4, 7])
+def test_too_few_items_for_three_splits(items):
+    with pytest.raises(InputError, match=f"{items // 2} of each class"):
+        simulate.plan(SimulationConfig(items=items), 2)
 
 
 def test_two_workers_make_the_same_bytes(structures):
@@ -223,7 +223,7 @@ def test_measured_snr_is_the_one_asked_for_and_higher_within_the_band(structures
 def test_real_maps(shared):
     source = str(shared / "maps")
     chosen = load_structures(source, classes="1bxn,4v4r,5mrc", voxel_spacing=10.0)
-    config = SimulationConfig(structures=source, items_per_class=4)
+    config = SimulationConfig(structures=source, items=12)
     items = list(simulate.simulate(config, chosen, workers=1))
     assert len(items) == 12
     assert all(np.isfinite(item.volume).all() for item in items)

@@ -18,12 +18,14 @@ TEACHER, HARD = 0, 1  # rows of the targets
 def hinton_loss(
     *, teacher_logits: keras.KerasTensor, student_logits: keras.KerasTensor, temperature: float
 ) -> keras.KerasTensor:
-    """(n,) T^2 x cross-entropy of the student at T to the teacher at T, from (n, classes) logits.
+    """(n,) T^2 x KL(teacher at T || student at T), from (n, classes) logits; 0 where they agree.
 
-    Its gradient is that of T^2 x KL; T^2 keeps it independent of T (Hinton et al. 2015, sect. 2).
+    Its gradient is that of T^2 x cross-entropy; T^2 keeps it independent of T (Hinton et al. 2015,
+    sect. 2).
     """
-    target = ops.softmax(teacher_logits / temperature)
-    return -(temperature**2) * ops.sum(target * ops.log_softmax(student_logits / temperature), -1)
+    wanted = ops.log_softmax(teacher_logits / temperature)
+    given = ops.log_softmax(student_logits / temperature)
+    return temperature**2 * ops.sum(ops.exp(wanted) * (wanted - given), -1)
 
 
 def soft_label_loss(temperature: float) -> Loss:

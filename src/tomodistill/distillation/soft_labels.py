@@ -42,6 +42,18 @@ class SoftLabels:
         words = (self.ids, self.views, self.class_names, self.teacher_digest, self.set_digest)
         return hashlib.sha256(json.dumps(words).encode() + self.logits.tobytes()).hexdigest()
 
+    def check(self, *, teacher_digest: str, set_digest: str) -> None:
+        """Raises InputError if they are another teacher's, or of another set."""
+        if self.teacher_digest != teacher_digest:
+            raise _refusal(
+                f"soft labels of the teacher {teacher_digest[:12]}",
+                f"those of {self.teacher_digest[:12]}",
+            )
+        if self.set_digest != set_digest:
+            raise _refusal(
+                f"soft labels of the set {set_digest[:12]}", f"those of {self.set_digest[:12]}"
+            )
+
     def join(self, ids: Sequence[str], *, class_names: tuple[str, ...]) -> NDArray[np.float32]:
         """(m, views, classes) logits of the subtomograms `ids`, in their order.
 

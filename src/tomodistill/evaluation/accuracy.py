@@ -13,6 +13,7 @@ from sklearn.metrics import classification_report, confusion_matrix
 class Evaluation:
     """Decisions of one network over one labelled part of a set."""
 
+    decisions: NDArray[np.int64]  # (n,) class index of each item
     items: int
     accuracy: float
     accuracy_low: float  # Wilson 95 % interval
@@ -34,6 +35,7 @@ def evaluate(
     correct = int((decisions == labels).sum())
     interval = binomtest(correct, len(labels)).proportion_ci(method="wilson")
     return Evaluation(
+        decisions=decisions,
         items=len(labels),
         accuracy=correct / len(labels),
         accuracy_low=float(interval.low),

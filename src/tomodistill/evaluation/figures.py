@@ -3,10 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from tomodistill.evaluation.comparison import CONTROL, Result, label_pairs
+
 _COLOURS = {"train": "tab:gray", "val": "tab:blue"}
+_OF_LABELS = {"teacher": "tab:gray", "hard labels": "tab:orange", "soft labels": "tab:blue"}
+_LARGEST_BUBBLE, _SMALLEST_BUBBLE = 2500, 12  # square points
 
 
 def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
@@ -55,3 +60,40 @@ def montage_figure(
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])
     return figure
+
+
+def comparison_figure(results: Sequence[Result]) -> Figure:
+    """Accuracy against speed: bubble area = parameters; an arrow from hard to soft labels."""
+    figure = Figure((7.5, 4.8), layout="constrained")
+    axes = figure.subplots()
+    largest = max(of.metrics["cost/parameters"] for of in results)
+    for of in results:
+        _bubble(axes, of, area=_LARGEST_BUBBLE * of.metrics["cost/parameters"] / largest)
+    for hard, soft in label_pairs(results):
+        ends = [(of.speedup.value, of.accuracy.value) for of in (hard, soft)]
+        axes.annotate("", ends[1], ends[0], arrowprops={"arrowstyle": "->", "shrinkB": 4})
+    for control in {of.metrics[CONTROL] for of in results if CONTROL in of.metrics}:
+        axes.axhline(control, color="gray", linestyle=":", label="power spectrum alone", zorder=0)
+    axes.set(xlabel="speedup (teacher = 1)", ylabel="test accuracy, 95 % interval")
+    for name, colour in _OF_LABELS.items():
+        axes.scatter([], [], color=colour, label=name)
+    axes.legend(frameon=False, fontsize=8)
+    axes.margins(0.15)
+    return figure
+
+
+def _bubble(axes: Axes, of: Result, *, area: float) -> None:
+    colour = _OF_LABELS["teacher" if of.role == "teacher" else f"{of.labels} labels"]
+    at, (accuracy, low, high) = of.speedup.value, of.accuracy
+    ends = [[accuracy - low], [high - accuracy]]
+    axes.errorbar(at, accuracy, ends, color=colour, linewidth=1, capsize=2)
+    axes.scatter(at, accuracy, max(area, _SMALLEST_BUBBLE), color=colour, alpha=0.6)
+    if of.labels == "soft" or of.role == "teacher":
+        axes.annotate(
+            f"{of.network}, {of.metrics['cost/parameters']:,.0f}",
+            (at, high),
+            xytext=(0, 4),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+        )

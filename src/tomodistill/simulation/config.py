@@ -13,7 +13,7 @@ class SimulationConfig:
 
     structures: str = "builtin"  # "builtin", or a folder of density maps and atomic models
     classes: str = "all"  # "all", or comma-separated structure names
-    items_per_class: int = 200
+    items: int = 1920  # subtomograms in all, the same number of each class
     box: int = 28  # voxels along each edge
     voxel_spacing: float = 10.0  # Å per voxel
     tilt_min: float = -60.0  # degrees
@@ -28,7 +28,7 @@ class SimulationConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self._check("items_per_class", self.items_per_class >= 1, "an integer of at least 1")
+        self._check("items", self.items >= 1, "an integer of at least 1")
         self._check("box", self.box >= 8, "at least 8 voxels")
         self._check("voxel_spacing", 0.1 <= self.voxel_spacing <= 100, "0.1 to 100 Å per voxel")
         tilts = -90 <= self.tilt_min < self.tilt_max <= 90

@@ -51,10 +51,10 @@ class SimulatedSubtomogram:
 def plan(config: SimulationConfig, classes: int) -> list[PlanItem]:
     """Items in order: train, val, test; within each the classes take turns.
 
-    Each of `classes` labels gets 64, 16 and 20 % of `items_per_class`. Raises InputError when that
-    leaves a split empty.
+    Each of `classes` labels gets 64, 16 and 20 % of its share of `config.items`. Raises InputError
+    when that leaves a split empty.
     """
-    counts = _split_counts(config.items_per_class)
+    counts = _split_counts(config.items // classes)
     return [
         PlanItem(label, split, turn * classes + label)
         for split, count in counts.items()
@@ -125,14 +125,14 @@ def measure_snr(
     return float(np.median(full)), float(np.median(band))
 
 
-def _split_counts(items_per_class: int) -> dict[str, int]:
-    counts = {split: round(share * items_per_class) for split, share in SPLITS.items()}
-    counts["train"] += items_per_class - sum(counts.values())
+def _split_counts(of_class: int) -> dict[str, int]:
+    counts = {split: round(share * of_class) for split, share in SPLITS.items()}
+    counts["train"] += of_class - sum(counts.values())
     if min(counts.values()) < 1:
         raise InputError(
             expected="at least one item of each class in train, val and test",
-            found=f"items_per_class={items_per_class}, which gives {counts}",
-            todo="Raise items_per_class (4 is the least).",
+            found=f"{of_class} of each class, which gives {counts}",
+            todo="Raise items, the number in all (4 of each class are the least).",
         )
     return counts
 

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import LoggedModelInput, Run
+from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from tomodistill.subtomograms.dataset import SubtomogramSet
+from tomodistill.subtomograms.dataset import SPLITS, SubtomogramSet
 
 _LONGEST_DATASET_DIGEST = 36  # characters, MLflow's limit
 
@@ -32,9 +33,19 @@ def log_config(**phases: Any) -> None:
     )
 
 
-def log_metrics(metrics: Mapping[str, float], *, step: int = 0) -> None:
-    """Metrics by the names that teachers and students share; `step` is the epoch."""
-    mlflow.log_metrics(dict(metrics), step=step)
+def log_metrics(
+    metrics: Mapping[str, float],
+    *,
+    step: int = 0,
+    model_id: str | None = None,
+    data: SubtomogramSet | None = None,
+) -> None:
+    """Metrics by the names that teachers and students share; `step` is the epoch.
+
+    With `model_id` and `data` they also stand on that model's page, beside that data set.
+    """
+    dataset = _dataset(data) if data else None
+    mlflow.log_metrics(dict(metrics), step=step, model_id=model_id, dataset=dataset)
 
 
 def log_tags(tags: Mapping[str, str]) -> None:
@@ -45,6 +56,16 @@ def log_tags(tags: Mapping[str, str]) -> None:
 def log_report(name: str, report: Mapping[str, Any]) -> None:
     """A table as an artifact, `reports/<name>.json`."""
     mlflow.log_dict(dict(report), f"reports/{name}.json")
+
+
+def log_text(name: str, text: str) -> None:
+    """A text as an artifact: Markdown, CSV and the like, by its suffix."""
+    mlflow.log_text(text, name)
+
+
+def log_description(markdown: str) -> None:
+    """What the page of the active run opens with."""
+    mlflow.set_tag(MLFLOW_RUN_NOTE, markdown)
 
 
 def log_file(path: Path) -> None:
@@ -59,19 +80,37 @@ def log_figure(name: str, figure: Figure) -> None:
 
 def log_set(data: SubtomogramSet, context: str, *, teacher_model_id: str | None = None) -> None:
     """The set as a data set of the run, with its real digest; shows the teacher as input model."""
+    teacher = LoggedModelInput(teacher_model_id) if teacher_model_id else None
+    mlflow.log_input(_dataset(data), context=context, model=teacher)
+
+
+def _dataset(data: SubtomogramSet) -> "_SetDataset":
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # MLflow registers its local source twice
         source = resolve_dataset_source(str(data.path))
     digest = data.digest[:_LONGEST_DATASET_DIGEST]
     dataset = _SetDataset(source, name=data.header.recipe["name"], digest=digest)
-    teacher = LoggedModelInput(teacher_model_id) if teacher_model_id else None
-    mlflow.log_input(dataset, context=context, model=teacher)
+    dataset.profile = _profile(data)
+    return dataset
+
+
+def _profile(data: SubtomogramSet) -> dict[str, Any]:
+    """What the UI shows of a set."""
+    header = data.header
+    return {
+        **{f"items, {part}": len(data.rows(part)) for part in SPLITS},
+        "classes": ", ".join(header.class_names),
+        "box, voxels": header.box,
+        "voxel spacing, Å": header.voxel_spacing,
+        "tilt range, degrees": data.tilt_range,
+        "snr": data.snr_range,
+    }
 
 
 class _SetDataset(MetaDataset):
     """MLflow's own digests cover the first 10,000 values only: a sixth of one volume."""
 
-    profile = None
+    profile: Any = None
 
 
 def artifact(run: Run, name: str, folder: Path) -> Path:

@@ -24,6 +24,11 @@ STUDENTS = "subtomogram-student"
 PRODUCTION, PREVIOUS = "production", "previous"
 STAGE = "Production"
 DIGEST_TAG = "version.sha256"
+_ABOUT = (  # what the registry's page says of the model
+    "Students that classify subtomograms, distilled from a teacher. The alias `production` names "
+    "the one in service (`mlflow run . -e promote -P student=s3`), `previous` the one before it "
+    "(`mlflow run . -e rollback`). Each version says what it reached on its test part."
+)
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,16 @@ class ResolvedVersion:
     tags: dict[str, str] = field(default_factory=dict)
 
 
-def register(model_id: str, *, digest: str, tags: Mapping[str, str]) -> ResolvedVersion:
+def register(
+    model_id: str, *, digest: str, tags: Mapping[str, str], description: str = ""
+) -> ResolvedVersion:
     """A logged model as the newest version of the registered model."""
     registered = mlflow.register_model(
         f"models:/{model_id}", STUDENTS, tags={**tags, DIGEST_TAG: digest}
     )
+    client = MlflowClient()
+    client.update_model_version(STUDENTS, registered.version, description)
+    client.update_registered_model(STUDENTS, _ABOUT)
     return _resolved(MlflowClient().get_model_version(STUDENTS, registered.version))
 
 

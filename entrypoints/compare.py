@@ -1,0 +1,70 @@
+"""The tables and the figure of `main`, for any finished trainings: filter="tags.student = 's3'"."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from entrypoints.flags import parse_flags
+from tomodistill.errors import InputError
+from tomodistill.evaluation.comparison import (
+    Result,
+    is_one_comparison,
+    notes,
+    table_1,
+    table_2,
+    table_of_runs,
+)
+from tomodistill.evaluation.figures import comparison_figure
+from tomodistill.evaluation.table import Table
+from tomodistill.tracking.links import compare_url
+from tomodistill.tracking.records import log_description, log_figure, log_text
+from tomodistill.tracking.results import find_trainings, result_of
+from tomodistill.tracking.runs import Run, phase_run, take_over_run
+
+FILTER = "filter"  # flag: MLflow's words for which runs; nothing = all of them
+FLAGS = {FILTER: ""}
+
+
+def main(arguments: list[str]) -> None:
+    """The entry point."""
+    filter, run_id = parse_flags(__doc__, FLAGS, arguments)[FILTER], take_over_run()
+    runs = find_trainings(filter)
+    if not runs:
+        raise InputError(
+            expected="finished trainings of students or teachers",
+            found=f"none with filter={filter!r}" if filter else "none",
+            todo="Train some: mlflow run . -e main",
+        )
+    if run_id:
+        with phase_run("compare", name=f"compare {filter or 'all'}", run_id=run_id):
+            record(runs)
+    show(runs)
+
+
+def record(runs: Sequence[Run]) -> None:
+    """Tables and figure of these trainings, into the active run; its page opens with them."""
+    results = [result_of(run) for run in runs]
+    named = tables(results)
+    for name, table in named.items():
+        log_text(f"tables/{name}.md", table.markdown())
+        log_text(f"tables/{name}.csv", table.csv())
+    log_figure("comparison", comparison_figure(results))
+    log_description(as_text(named, results))
+
+
+def show(runs: Sequence[Run]) -> None:
+    """The tables, for a terminal, and where to see the same in the UI."""
+    results = [replace(result_of(run), url="") for run in runs]
+    print(as_text(tables(results), results))
+    print(f"\ncompare in the UI: {compare_url(runs)}")
+
+
+def tables(results: Sequence[Result]) -> dict[str, Table]:
+    """The paper's two tables, where the results are one comparison, and one row for each run."""
+    of_paper = {"table_1": table_1(results), "table_2": table_2(results)}
+    return (of_paper if is_one_comparison(results) else {}) | {"runs": table_of_runs(results)}
+
+
+def as_text(named: Mapping[str, Table], results: Sequence[Result]) -> str:
+    """Markdown."""
+    parts = [f"**{name.replace('_', ' ')}**\n\n{table.markdown()}" for name, table in named.items()]
+    return "\n\n".join([*parts, notes(results)])

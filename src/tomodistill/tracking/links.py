@@ -1,0 +1,30 @@
+"""Addresses of pages in the MLflow UI."""
+
+import json
+from collections.abc import Sequence
+from urllib.parse import quote
+
+import mlflow
+from mlflow.entities import Run
+
+LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens
+_MODE = "workflowType=machine_learning"  # the UI opens in its GenAI mode otherwise
+
+
+def run_url(run: Run) -> str:
+    """The page of one run."""
+    return f"{_base()}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{_MODE}"
+
+
+def compare_url(runs: Sequence[Run]) -> str:
+    """The page that compares runs."""
+    ids = [run.info.run_id for run in runs]
+    experiments = sorted({run.info.experiment_id for run in runs})
+    asked = f"runs={quote(json.dumps(ids))}&experiments={quote(json.dumps(experiments))}"
+    return f"{_base()}/#/compare-runs?{asked}&{_MODE}"
+
+
+def _base() -> str:
+    """The tracking server is the UI; a database file has none until `mlflow ui` is started."""
+    uri = str(mlflow.get_tracking_uri())
+    return uri.rstrip("/") if uri.startswith(("http://", "https://")) else LOCAL_UI
