@@ -15,7 +15,7 @@ from tomodistill.evaluation.comparison import (
 )
 from tomodistill.evaluation.figures import comparison_figure
 from tomodistill.evaluation.table import Table
-from tomodistill.tracking.links import compare_url
+from tomodistill.tracking.links import compare_url, students_url
 from tomodistill.tracking.records import log_description, log_figure, log_text
 from tomodistill.tracking.results import find_trainings, result_of
 from tomodistill.tracking.runs import Run, phase_run, take_over_run
@@ -55,7 +55,8 @@ def show(runs: Sequence[Run]) -> None:
     """The tables, for a terminal, and where to see the same in the UI."""
     results = [replace(result_of(run), url="") for run in runs]
     print(as_text(tables(results), results))
-    print(f"\ncompare in the UI: {compare_url(runs)}")
+    print(f"\nin the UI (start it with `mlflow ui`): {students_url(runs[0].info.experiment_id)}")
+    print(f"these runs alone: {compare_url(runs)}")
 
 
 def tables(results: Sequence[Result]) -> dict[str, Table]:

@@ -7,7 +7,15 @@ import keras
 import numpy as np
 
 from entrypoints.flags import parse_flags, scale_flags, scale_from
-from entrypoints.training import Trained, cost_of, evaluate_part, fit, make_manifest, record
+from entrypoints.training import (
+    SOURCES,
+    Trained,
+    cost_of,
+    evaluate_part,
+    fit,
+    make_manifest,
+    record,
+)
 from entrypoints.upstream import Upstream, ensure_upstream
 from tomodistill.distillation.config import StudentConfig
 from tomodistill.distillation.losses import accuracy, agreement, hard_label_loss, soft_label_loss
@@ -21,14 +29,13 @@ from tomodistill.networks.build import build
 from tomodistill.networks.table import NETWORKS, check_box
 from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.tracking.provenance import phase_digest
-from tomodistill.tracking.records import log_config, log_set, log_tags
+from tomodistill.tracking.records import log_config, log_description, log_set, log_tags
 from tomodistill.tracking.registry import STUDENTS, register
 from tomodistill.tracking.results import result_of
 from tomodistill.tracking.reuse import ensure_run
 from tomodistill.tracking.runs import Run, take_over_run
 
 FLAGS = scale_flags("simulation", "preprocessing", "teacher", "student")
-SOURCES = ("networks", "distillation", "subtomograms", "inference", "evaluation")
 VERSION = "registered.version"  # tag of a student's run
 
 
@@ -39,7 +46,8 @@ def main(arguments: list[str]) -> None:
     run = ensure_student(ensure_upstream(scale), scale.student, run_id=run_id)
     version = run.data.tags.get(VERSION)
     kept = f"version {version} of {STUDENTS}" if version else "a control, never registered"
-    print(f"{summary(result_of(run))}; {kept}")
+    trained = f"{scale.student.student} on {scale.student.labels} labels"
+    print(f"{trained}: {summary(result_of(run))}; {kept}")
 
 
 def ensure_student(upstream: Upstream, config: StudentConfig, *, run_id: str | None = None) -> Run:
@@ -66,13 +74,12 @@ def _distill(upstream: Upstream, config: StudentConfig) -> None:
     test, metrics = _measure(trained, upstream)
     name = f"{config.student}-{config.labels}"
     logged = record(name, trained, upstream.data, test=test, metrics=metrics)
+    reached = summary(Result(config.student, "student", config.labels, metrics))
+    log_description(reached)
     if config.labels == "soft":  # a control is never registered
-        result = Result(config.student, "student", config.labels, metrics)
+        lineage = _lineage(upstream, config)
         registered = register(
-            logged.model_id,
-            digest=logged.digest,
-            tags=_lineage(upstream, config),
-            description=summary(result),
+            logged.model_id, digest=logged.digest, tags=lineage, description=reached
         )
         log_tags({VERSION: registered.version})
 

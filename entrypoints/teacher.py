@@ -8,7 +8,7 @@ import numpy as np
 
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.simulate import ensure_set
-from entrypoints.training import cost_of, evaluate_part, fit, make_manifest, record
+from entrypoints.training import SOURCES, cost_of, evaluate_part, fit, make_manifest, record
 from tomodistill.distillation.losses import accuracy, hard_label_loss
 from tomodistill.evaluation.baseline import power_spectrum_accuracy
 from tomodistill.networks.build import build
@@ -22,7 +22,6 @@ from tomodistill.tracking.runs import Run, take_over_run
 
 FLAGS = scale_flags("simulation", "preprocessing", "teacher")
 CACHE = Path("data/models")
-SOURCES = ("networks", "distillation", "subtomograms", "inference", "evaluation")
 
 
 @dataclass(frozen=True)

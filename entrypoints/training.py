@@ -26,6 +26,14 @@ from tomodistill.tracking.flavor import LoggedVersion, log_version
 from tomodistill.tracking.records import log_figure, log_metrics, log_report, log_text
 from tomodistill.tracking.results import DECISIONS
 
+# What decides a trained network and its measurements: with another source it is trained again.
+SOURCES = (
+    "networks",
+    "distillation",
+    "subtomograms",
+    "inference",
+    *(f"evaluation/{module}" for module in ("accuracy", "baseline", "cost", "speed")),
+)
 PROBES = 4  # volumes that travel with a version for its self-test
 
 
@@ -128,9 +136,20 @@ def record(
     log_figure("test_confusion", confusion_figure(test.confusion, data.header.class_names))
     log_figure("learning_curves", curves_figure(trained.history.curves))
     logged = _log_version(name, trained, data, metrics)
-    # They replace those of the last epoch, and stand on the model's page too.
-    log_metrics(metrics, step=trained.history.epochs, model_id=logged.model_id, data=data)
+    _log_metrics(metrics, trained.history, logged.model_id, data)
     return logged
+
+
+def _log_metrics(
+    metrics: dict[str, float], history: History, model_id: str, data: SubtomogramSet
+) -> None:
+    """On the pages of run and model; those with a learning curve replace its last epoch's.
+
+    The UI draws bars for what was logged once, at step 0, and curves for the rest.
+    """
+    for with_curve, step in ((True, history.epochs), (False, 0)):
+        chosen = {k: v for k, v in metrics.items() if (k in history.curves) == with_curve}
+        log_metrics(chosen, step=step, model_id=model_id, data=data)
 
 
 def _log_version(
@@ -144,7 +163,6 @@ def _log_version(
         lambda folder: write_version(
             folder, manifest, trained.model, probe=probe, probe_logits=logits
         ),
-        params={"network": manifest.network, "role": manifest.role, **manifest.training},
     )
 
 

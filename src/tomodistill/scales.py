@@ -66,9 +66,16 @@ SCALES = {
 }
 
 # What a scale has for a folder of structures, of which nothing is known: every class, a box of
-# 370 Å, which holds a ribosome, and an SNR at which many classes are learned in the time.
+# 370 Å, which holds a ribosome, an SNR and a schedule with which many classes are learned in time.
 _OWN_STRUCTURES = {
-    "quick": {"items": "3120", "voxel_spacing": "13.2", "snr": "0.5", "defocus_max": "5.0"}
+    "quick": {
+        "items": "3120",
+        "voxel_spacing": "13.2",
+        "snr": "0.5",
+        "defocus_max": "5.0",
+        "teacher_epochs": "12",
+        "teacher_learning_rate": "5e-4",
+    }
 }
 
 

@@ -48,15 +48,15 @@ class Result:
 
 
 def summary(result: Result) -> str:
-    """One line for a terminal or a description."""
+    """One line for a terminal or a page: what the network reached."""
     low, high = result.accuracy[1:]
     ratios = (
         f"accuracy_rate {result.measured('accuracy_rate'):.3f}, compression_rate "
         f"{result.measured('compression_rate'):.1f}, speedup {result.measured('speedup'):.2f}"
     )
     return (
-        f"{result.network} on {result.labels} labels: accuracy {result.accuracy.value:.3f} "
-        f"(95 % {low:.3f}-{high:.3f}, {result.metrics['test/items']:.0f} test items), {ratios}"
+        f"accuracy {result.accuracy.value:.3f} (95 % {low:.3f}-{high:.3f}, "
+        f"{result.metrics['test/items']:.0f} test items), {ratios}"
     )
 
 

@@ -5,7 +5,7 @@ installed. The service never uses it: it loads the folder through the Classifier
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,11 +31,8 @@ class LoggedVersion:
     digest: str  # sha256 of the manifest, which names the sha256 of every other file
 
 
-def log_version(name: str, write: Write, params: Mapping[str, Any] | None = None) -> LoggedVersion:
-    """Log a version as an output model of the active run; `write` makes its folder.
-
-    `params` are what its page shows of how it was made.
-    """
+def log_version(name: str, write: Write) -> LoggedVersion:
+    """Log a version as an output model of the active run; `write` makes its folder."""
     digests: list[str] = []
 
     def write_and_digest(folder: Path) -> Manifest:
@@ -44,7 +41,7 @@ def log_version(name: str, write: Write, params: Mapping[str, Any] | None = None
         return manifest
 
     flavor = sys.modules[__name__]
-    info = Model.log(None, flavor, name=name, params=dict(params or {}), write=write_and_digest)
+    info = Model.log(None, flavor, name=name, write=write_and_digest)
     return LoggedVersion(str(info.model_id), digests[0])
 
 

@@ -7,6 +7,8 @@ from urllib.parse import quote
 import mlflow
 from mlflow.entities import Run
 
+from tomodistill.tracking.pages import VIEW_KEY
+
 LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens
 _MODE = "workflowType=machine_learning"  # the UI opens in its GenAI mode otherwise
 
@@ -14,6 +16,12 @@ _MODE = "workflowType=machine_learning"  # the UI opens in its GenAI mode otherw
 def run_url(run: Run) -> str:
     """The page of one run."""
     return f"{_base()}/#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}?{_MODE}"
+
+
+def students_url(experiment_id: str) -> str:
+    """The saved view of an experiment's finished trainings, the best first."""
+    view = f"viewStateShareKey={VIEW_KEY}"
+    return f"{_base()}/#/experiments/{experiment_id}/runs?{view}&{_MODE}"
 
 
 def compare_url(runs: Sequence[Run]) -> str:

@@ -89,7 +89,9 @@ def _dataset(data: SubtomogramSet) -> "_SetDataset":
         warnings.simplefilter("ignore", UserWarning)  # MLflow registers its local source twice
         source = resolve_dataset_source(str(data.path))
     digest = data.digest[:_LONGEST_DATASET_DIGEST]
-    dataset = _SetDataset(source, name=data.header.recipe["name"], digest=digest)
+    classes, snr = len(data.header.class_names), data.snr_range[0]
+    name = f"{classes} classes, {len(data.ids)} items, SNR {snr:g}"
+    dataset = _SetDataset(source, name=name, digest=digest)
     dataset.profile = _profile(data)
     return dataset
 
