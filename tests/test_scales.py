@@ -50,6 +50,15 @@ def test_a_folder_of_structures_brings_its_own_classes():
     assert configure("quick", chosen).simulation.classes == "a,b"
 
 
+def test_a_folder_of_structures_gets_a_box_that_holds_a_ribosome():
+    scale = configure("quick", {"structures": "maps"})
+    assert scale.simulation.box * scale.simulation.voxel_spacing > 365  # Å
+    given = {"structures": "maps", "voxel_spacing": "7", "teacher_epochs": "2"}
+    scale = configure("quick", given)
+    assert (scale.simulation.voxel_spacing, scale.teacher.epochs) == (7.0, 2)
+    assert configure("paper", {"structures": "maps"}).teacher == SCALES["paper"].teacher
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [

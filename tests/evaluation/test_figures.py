@@ -1,6 +1,14 @@
 import numpy as np
+import pytest
+from matplotlib.collections import PathCollection
 
-from tomodistill.evaluation.figures import confusion_figure, curves_figure, montage_figure
+from tomodistill.evaluation.comparison import CONTROL, Result
+from tomodistill.evaluation.figures import (
+    comparison_figure,
+    confusion_figure,
+    curves_figure,
+    montage_figure,
+)
 
 NAMES = ("ribosome", "proteasome", "chaperonin")
 
@@ -34,3 +42,33 @@ def test_montage_shows_central_slices_row_by_class() -> None:
     np.testing.assert_array_equal(axes[0, 1].images[0].get_array(), volumes[2, 2])
     np.testing.assert_array_equal(axes[1, 0].images[0].get_array(), volumes[0, 2])
     assert [row[0].get_ylabel() for row in axes] == list(NAMES)
+
+
+def trained(network: str, labels: str, accuracy: float, speedup: float, parameters: int) -> Result:
+    metrics = {
+        "test/accuracy": accuracy,
+        "test/accuracy_low": accuracy - 0.02,
+        "test/accuracy_high": accuracy + 0.02,
+        "speedup": speedup,
+        "cost/parameters": float(parameters),
+    }
+    role = "teacher" if network == "big" else "student"
+    return Result(network, role, labels, metrics | ({CONTROL: 0.5} if role == "teacher" else {}))
+
+
+def test_comparison_shows_accuracy_against_speed_and_parameters_as_area() -> None:
+    results = [
+        trained("big", "hard", 0.9, 1, 1000),
+        trained("s3", "hard", 0.7, 4, 100),
+        trained("s3", "soft", 0.8, 4, 100),
+    ]
+    axes = comparison_figure(results).axes[0]
+    drawn = [c for c in axes.collections if isinstance(c, PathCollection)]
+    bubbles = [c for c in drawn if len(c.get_offsets())]  # those of the legend are empty
+    assert [tuple(b.get_offsets()[0]) for b in bubbles] == [(1, 0.9), (4, 0.7), (4, 0.8)]
+    areas = [b.get_sizes()[0] for b in bubbles]
+    assert areas[0] / areas[1] == pytest.approx(10)
+    arrow = next(text for text in axes.texts if text.arrow_patch is not None)
+    assert (arrow.xyann, arrow.xy) == ((4, 0.7), (4, 0.8))  # from hard to soft labels
+    control = next(line for line in axes.lines if line.get_label() == "power spectrum alone")
+    np.testing.assert_array_equal(control.get_ydata(), 0.5)
