@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Makes .venv: Python 3.11 and exactly the `pip:` list of conda.yaml, versions from requirements.lock.
-# Does nothing when nothing changed. A .venv without its stamp was never finished and is made again.
+# Does nothing when nothing changed, so that a finished checkout may be read-only. A .venv without its
+# stamp was never finished and is made again.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")"
+cd -P "$(dirname "${BASH_SOURCE[0]}")" # by way of a link it is still the same .venv
 
 root=$PWD
 python=$root/.venv/bin/python
@@ -62,25 +63,39 @@ install_packages() {
 
 connect_conda() {
     grep -q 'mlflow-HASH' .venv/bin/activate || cat tools/activate_conda.sh >>.venv/bin/activate
-    tools/conda info --base >/dev/null 2>&1 || ln -sf ../../tools/conda .venv/bin/conda
+    [[ -e .venv/bin/conda ]] || tools/conda info --base >/dev/null 2>&1 ||
+        ln -sf ../../tools/conda .venv/bin/conda
 }
 
 make_database() { # two first starts at once on a new database crash, so it is made here
-    [[ -n ${MLFLOW_TRACKING_URI-} || -e mlflow.db ]] && return
     echo "making mlflow.db" >&2
     rm -f mlflow.db.part
-    .venv/bin/mlflow db upgrade sqlite:///mlflow.db.part >/dev/null || fail "no mlflow.db; see above."
+    # The look makes tables and first experiment. A look by `mlflow ui` would do so too, but with
+    # artifacts that only a server reaches.
+    MLFLOW_TRACKING_URI=sqlite:///mlflow.db.part .venv/bin/mlflow experiments search >/dev/null ||
+        fail "no mlflow.db; see above."
     mv mlflow.db.part mlflow.db
+}
+
+keep_database() {
+    case ${MLFLOW_TRACKING_URI-} in "" | "sqlite:///$root/mlflow.db") ;; *) return ;; esac
+    if [[ -w mlflow.db ]]; then
+        "$python" tools/moved_store.py
+    elif [[ -w . && ! -e mlflow.db ]]; then
+        make_database
+    fi
 }
 
 exec 9<setup.sh # one set-up at a time
 if command -v flock >/dev/null; then flock 9; fi
 wanted=$(fingerprint)
-reusable || make_venv
-if [[ ! -f $stamp || $(<"$stamp") != "$wanted" ]]; then
+if ! reusable || [[ $(<"$stamp") != "$wanted" ]]; then
+    [[ -w . ]] || fail "$root cannot be written, and its .venv is unfinished, out of date or from \
+another place. Ask whoever installed it, or use a checkout of your own."
+    reusable || make_venv
     install_packages
     printf '%s\n' "$wanted" >"$stamp.part"
     mv "$stamp.part" "$stamp"
 fi
 connect_conda
-make_database
+keep_database

@@ -32,7 +32,7 @@ from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_description, log_set, log_tags
 from tomodistill.tracking.registry import STUDENTS, register
 from tomodistill.tracking.results import result_of
-from tomodistill.tracking.reuse import ensure_run
+from tomodistill.tracking.reuse import ensure
 from tomodistill.tracking.runs import Run, take_over_run
 
 FLAGS = scale_flags("simulation", "preprocessing", "teacher", "student")
@@ -59,11 +59,12 @@ def ensure_student(upstream: Upstream, config: StudentConfig, *, run_id: str | N
         data=upstream.data.digest,
         **upstream.digests,
     )
-    return ensure_run(
+    return ensure(
         "distill",
-        lambda: _distill(upstream, config),
-        name=f"{config.student} {config.labels} labels, seed {config.seed}",
         digest=digest,
+        name=f"{config.student} {config.labels} labels, seed {config.seed}",
+        make=lambda: _distill(upstream, config),
+        load=lambda run: run,
         run_id=run_id,
     )
 

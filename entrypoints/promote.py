@@ -5,7 +5,7 @@ from dataclasses import fields
 from datetime import UTC, datetime
 
 from entrypoints.flags import config_flags, config_from, parse_flags
-from entrypoints.teacher import CACHE
+from tomodistill import places
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
 from tomodistill.scales import AUTO, parse
@@ -43,7 +43,9 @@ def promote(chosen: ResolvedVersion, gates: Gates, *, force: bool) -> str:
 
     Raises InputError with every reason against it.
     """
-    classifier = Classifier.load(download(chosen, CACHE))  # refuses what fails its self-test
+    classifier = Classifier.load(
+        download(chosen, places.models())
+    )  # refuses what fails its self-test
     metrics = classifier.manifest.metrics
     reasons = failures(metrics, gates)
     if reasons and not force:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from entrypoints.flags import parse_flags, scale_flags, scale_from
-from tomodistill.errors import InputError
+from tomodistill import places
 from tomodistill.evaluation.figures import montage_figure
 from tomodistill.scales import Scale
 from tomodistill.simulation.config import SimulationConfig
@@ -27,10 +27,10 @@ from tomodistill.simulation.structures import Structure, extent, load_structures
 from tomodistill.subtomograms.dataset import Item, SetHeader, SubtomogramSet, open_set, write_set
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_figure, log_metrics, log_set
-from tomodistill.tracking.runs import close_as_reused, find_finished, phase_run, take_over_run
+from tomodistill.tracking.reuse import ensure
+from tomodistill.tracking.runs import take_over_run
 
 FLAGS = scale_flags("simulation")
-SETS = Path("data/sets")
 BAND = 40.0  # Å, to which the paper's group filters: an SNR means nothing without its band
 
 
@@ -49,29 +49,24 @@ def ensure_set(scale: Scale, *, run_id: str | None = None) -> SubtomogramSet:
     )
     name = set_id(config, structures)
     digest = phase_digest(packages=("simulation", "subtomograms"), set_id=name)
-    path, found = SETS / f"{digest[:16]}.h5", find_finished("simulate", digest)
-    data = _existing(path) if found else None
-    if found and data:
-        if run_id:
-            close_as_reused(run_id, found)
-        return data
-    _warn_of_cut(structures, config)
-    with phase_run("simulate", name=f"simulate {name[:6]}", digest=digest, run_id=run_id):
-        log_config(simulation=config)
-        data = _make_set(scale, structures, path, name)
-        _record(data)
-        full_band, in_band = measure_snr(config, structures, resolution=BAND)
-        log_metrics({"snr/full_band": full_band, f"snr/within_{BAND:g}_angstrom": in_band})
-    return data
+    path = places.sets() / f"{digest[:16]}.h5"
+    return ensure(
+        "simulate",
+        digest=digest,
+        name=f"simulate {len(structures)} classes, SNR {config.snr:g}",
+        make=lambda: _make(scale, structures, path, name),
+        load=lambda run: open_set(path, verify=True),
+        run_id=run_id,
+    )
 
 
-def _existing(path: Path) -> SubtomogramSet | None:
-    """The set at `path`; None if there is none, or only a damaged one: it will be made again."""
-    try:
-        return open_set(path, verify=True)
-    except InputError as error:
-        print(f"simulate: making the set again: {error.found}", file=sys.stderr)
-        return None
+def _make(scale: Scale, structures: tuple[Structure, ...], path: Path, name: str) -> None:
+    places.writable(path.parent)
+    _warn_of_cut(structures, scale.simulation)
+    log_config(simulation=scale.simulation)
+    _record(_make_set(scale, structures, path, name))
+    full_band, in_band = measure_snr(scale.simulation, structures, resolution=BAND)
+    log_metrics({"snr/full_band": full_band, f"snr/within_{BAND:g}_angstrom": in_band})
 
 
 def _warn_of_cut(structures: tuple[Structure, ...], config: SimulationConfig) -> None:

@@ -26,8 +26,8 @@ from tomodistill.tracking.records import (
     log_set,
     log_tags,
 )
-from tomodistill.tracking.reuse import ensure_run
-from tomodistill.tracking.runs import take_over_run
+from tomodistill.tracking.reuse import ensure
+from tomodistill.tracking.runs import Run, take_over_run
 
 OTHER_SET = "set"  # flag: another set to label, in place of the teacher's own
 FLAGS = {**scale_flags("simulation", "preprocessing", "teacher"), OTHER_SET: "auto"}
@@ -57,17 +57,21 @@ def ensure_soft_labels(
         data=data.digest,
         views=VIEWS,
     )
-    run = ensure_run(
+    return ensure(
         "soft_labels",
-        lambda: _make(scale, data, teacher),
-        name=f"soft labels, {len(data.ids)} items",
         digest=digest,
+        name=f"soft labels, {len(data.ids)} items",
+        make=lambda: _make(scale, data, teacher),
+        load=lambda run: (_load(run, data, teacher), run.info.run_id),
         run_id=run_id,
     )
+
+
+def _load(run: Run, data: SubtomogramSet, teacher: Teacher) -> SoftLabels:
     with tempfile.TemporaryDirectory() as folder:
         soft_labels = read_soft_labels(artifact(run, FILE, Path(folder)))
     soft_labels.check(teacher_digest=teacher.digest, set_digest=data.digest)
-    return soft_labels, run.info.run_id
+    return soft_labels
 
 
 def _make(scale: Scale, data: SubtomogramSet, teacher: Teacher) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.simulate import ensure_set
 from entrypoints.training import SOURCES, cost_of, evaluate_part, fit, make_manifest, record
+from tomodistill import places
 from tomodistill.distillation.losses import accuracy, hard_label_loss
 from tomodistill.evaluation.baseline import power_spectrum_accuracy
 from tomodistill.networks.build import build
@@ -17,11 +18,10 @@ from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_set, log_tags
 from tomodistill.tracking.registry import DIGEST_TAG, ResolvedVersion, download
-from tomodistill.tracking.reuse import ensure_run
+from tomodistill.tracking.reuse import ensure
 from tomodistill.tracking.runs import Run, take_over_run
 
 FLAGS = scale_flags("simulation", "preprocessing", "teacher")
-CACHE = Path("data/models")
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,19 @@ def ensure_teacher(scale: Scale, data: SubtomogramSet, *, run_id: str | None = N
         packages=SOURCES, data=data.digest, config=config, preprocessing=scale.preprocessing
     )
     name = f"teacher {config.teacher}, {len(data.header.class_names)} classes, seed {config.seed}"
-    run = ensure_run(
-        "teacher", lambda: _train(scale, data), name=name, digest=digest, run_id=run_id
+    return ensure(
+        "teacher",
+        digest=digest,
+        name=name,
+        make=lambda: _train(scale, data),
+        load=_load,
+        run_id=run_id,
     )
-    return _teacher(run)
 
 
 def _train(scale: Scale, data: SubtomogramSet) -> None:
     config, header = scale.teacher, data.header
+    places.writable(places.models())
     log_config(simulation=scale.simulation, preprocessing=scale.preprocessing, teacher=config)
     log_set(data, "training")
     log_tags({"teacher": config.teacher, "labels": "hard", "data.sha256": data.digest})
@@ -103,10 +108,10 @@ def _control(scale: Scale, data: SubtomogramSet) -> float:
     )
 
 
-def _teacher(run: Run) -> Teacher:
+def _load(run: Run) -> Teacher:
     tags = run.data.tags
     model_id, digest = tags["model.id"], tags[DIGEST_TAG]
     version = ResolvedVersion(
         "teacher", model_id, uri=f"models:/{model_id}", tags={DIGEST_TAG: digest}
     )
-    return Teacher(run.info.run_id, model_id, digest, download(version, CACHE))
+    return Teacher(run.info.run_id, model_id, digest, download(version, places.models()))

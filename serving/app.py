@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
 
@@ -19,7 +18,7 @@ def create_app(config: ServiceConfig, *, resolve: Resolve, download: Download) -
     It starts without a model, answers 503 with the reason until the first is loaded, and keeps
     trying. `resolve` finds the version of a URI, `download` brings it into a cache.
     """
-    follower = Follower(config.model, cache=Path(config.cache), resolve=resolve, download=download)
+    follower = Follower(config.model, cache=config.cache_folder, resolve=resolve, download=download)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -1,8 +1,11 @@
 """How the service runs."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from tomodistill import places
 from tomodistill.errors import InputError
+from tomodistill.scales import AUTO
 
 _MIB = 2**20  # bytes
 
@@ -16,7 +19,7 @@ class ServiceConfig:
     port: int = 8000  # 0: any free one
     poll_seconds: float = 5.0  # between two looks at what `model` points to
     max_body_mib: int = 256  # of one request
-    cache: str = "data/models"  # folder of downloaded versions
+    cache: str = AUTO  # folder of downloaded versions; auto: that of the other entry points
 
     def __post_init__(self) -> None:
         _check(0 <= self.port <= 65535, "a port from 0 to 65535", self.port)
@@ -24,6 +27,11 @@ class ServiceConfig:
         _check(self.max_body_mib >= 1, "max_body_mib of 1 or more", self.max_body_mib)
         for name in ("model", "host", "cache"):
             _check(bool(getattr(self, name)), f"a {name}", "nothing")
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where downloaded versions lie."""
+        return places.models() if self.cache == AUTO else Path(self.cache)
 
     @property
     def max_body_bytes(self) -> int:

@@ -16,6 +16,7 @@ LONGEST_FILE = 300  # lines
 # A room imports from its own floor and from those below.
 FLOORS = {
     "errors": 0,
+    "places": 0,
     "simulation": 1,
     "subtomograms": 1,
     "networks": 2,

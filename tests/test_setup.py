@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +33,7 @@ echo "$1 $2" >>"$CALLS"
 if [[ $1 == venv ]]; then
     mkdir -p .venv/bin && touch .venv/bin/activate && cp "$0" .venv/bin/uv
     printf '#!/usr/bin/env bash\\n' >.venv/bin/python
-    printf '#!/usr/bin/env bash\\ntouch "${3#sqlite:///}"\\n' >.venv/bin/mlflow
+    printf '#!/usr/bin/env bash\\ntouch "${MLFLOW_TRACKING_URI#sqlite:///}"\\n' >.venv/bin/mlflow
     chmod +x .venv/bin/*
 else
     if [[ $* == *"--requirement -"* ]]; then cat >/dev/null; fi
@@ -62,6 +63,14 @@ def write_script(path: Path, text: str) -> Path:
     return path
 
 
+def copy_checkout(folder: Path) -> Path:
+    """What set-up needs of a checkout."""
+    for name in ("setup.sh", "conda.yaml", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, folder)
+    shutil.copytree(ROOT / "tools", folder / "tools")
+    return folder
+
+
 @pytest.fixture
 def bin_dir(tmp_path: Path) -> Path:
     """A PATH with the shell's tools alone: no Python, no uv, no conda."""
@@ -76,10 +85,7 @@ def bin_dir(tmp_path: Path) -> Path:
 def checkout(tmp_path: Path) -> Path:
     folder = tmp_path / "a checkout"
     folder.mkdir()
-    for name in ("setup.sh", "conda.yaml", "requirements.lock", "pyproject.toml"):
-        shutil.copy(ROOT / name, folder)
-    shutil.copytree(ROOT / "tools", folder / "tools")
-    return folder
+    return copy_checkout(folder)
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -149,9 +155,10 @@ def test_set_up_is_made_once(checkout: Path, set_up: Callable[..., list[str]]) -
     assert set_up(checkout) == MADE
     assert (checkout / "mlflow.db").exists()
     assert (checkout / ".venv/bin/conda").resolve() == checkout / "tools/conda"
-    activate = (checkout / ".venv/bin/activate").read_text()
+    files = [checkout, *checkout.rglob("*")]
+    before = [path.lstat().st_mtime_ns for path in files]
     assert set_up(checkout) == []
-    assert (checkout / ".venv/bin/activate").read_text() == activate
+    assert [path.lstat().st_mtime_ns for path in files] == before
 
 
 def test_set_up_follows_the_lock(checkout: Path, set_up: Callable[..., list[str]]) -> None:
@@ -167,6 +174,46 @@ def test_moved_checkout_is_set_up_again(
 ) -> None:
     set_up(checkout)
     assert set_up(checkout.rename(tmp_path / "moved")) == MADE
+
+
+def test_linked_checkout_is_the_same(
+    checkout: Path, tmp_path: Path, set_up: Callable[..., list[str]]
+) -> None:
+    set_up(checkout)
+    (tmp_path / "link").symlink_to(checkout)
+    assert set_up(tmp_path / "link") == []
+
+
+def test_read_only_checkout(set_up: Callable[..., list[str]]) -> None:
+    with tempfile.TemporaryDirectory() as name:  # another user may not enter `tmp_path`
+        folder = copy_checkout(Path(name))
+        set_up(folder, MLFLOW_TRACKING_URI="http://127.0.0.1:5000")
+        assert as_another_user(folder) == (0, "")
+        (folder / ".venv/.complete").unlink()
+        status, message = as_another_user(folder)
+    assert status == 1
+    assert f"{folder} cannot be written, and its .venv is unfinished" in message
+
+
+def as_another_user(folder: Path) -> tuple[int, str]:
+    """Status and messages of set-up for someone who may read and run, not write."""
+    subprocess.run(["chmod", "-R", "a+rX,a-w", folder], check=True)
+    privileged = {"user": 65534} if os.geteuid() == 0 else {}
+    command, env = [folder / "setup.sh"], {"PATH": os.defpath}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, **privileged)
+    subprocess.run(["chmod", "-R", "u+w", folder], check=True)
+    return done.returncode, done.stderr
+
+
+def test_set_up_looks_for_a_moved_store(checkout: Path, set_up: Callable[..., list[str]]) -> None:
+    set_up(checkout)
+    stub = '#!/usr/bin/env bash\nif [[ $1 != -c ]]; then echo "$1" >>seen; exit 1; fi\n'
+    write_script(checkout / ".venv/bin/python", stub)
+    set_up(checkout, MLFLOW_TRACKING_URI="http://127.0.0.1:5000")
+    assert not (checkout / "seen").exists()
+    set_up(checkout, status=1)  # what it says ends the set-up
+    set_up(checkout, status=1, MLFLOW_TRACKING_URI=f"sqlite:///{checkout}/mlflow.db")
+    assert (checkout / "seen").read_text().split() == ["tools/moved_store.py"] * 2
 
 
 def test_unfinished_set_up_is_not_taken_for_whole(

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tomodistill import places
 from tomodistill.subtomograms.dataset import open_set
 from tomodistill.subtomograms.volumes import write_mrc
 from tomodistill.tracking.registry import in_production
@@ -59,7 +60,7 @@ def write_particle() -> str:
     was trained on; returns its class."""
     current = in_production()
     wanted = current.tags["data.sha256"] if current else ""
-    data = next(s for s in map(open_set, Path("data/sets").glob("*.h5")) if s.digest == wanted)
+    data = next(s for s in map(open_set, places.sets().glob("*.h5")) if s.digest == wanted)
     row = data.rows("test")[:1]
     volume = data.volumes(row)[0]
     write_mrc(Path("particle.mrc"), volume, data.header.voxel_spacing)

@@ -73,8 +73,9 @@ _OWN_STRUCTURES = {
         "voxel_spacing": "13.2",
         "snr": "0.5",
         "defocus_max": "5.0",
-        "teacher_epochs": "12",
+        "teacher_epochs": "16",
         "teacher_learning_rate": "5e-4",
+        "student_epochs": "8",
     }
 }
 

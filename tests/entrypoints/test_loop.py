@@ -4,14 +4,7 @@ simulate -> teacher -> soft_labels -> distill -> promote -> serve -> POST.
 """
 
 import json
-import os
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import mlflow
@@ -21,6 +14,8 @@ from mlflow.tracking import MlflowClient
 
 from entrypoints import distill, promote, rollback, simulate, soft_labels, status, teacher
 from entrypoints.__main__ import main as entry
+from tests import processes
+from tests.processes import post, wait_for, working_in
 from tomodistill.distillation.soft_labels import read_soft_labels
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
@@ -29,7 +24,6 @@ from tomodistill.subtomograms.dataset import open_set
 from tomodistill.subtomograms.volumes import write_mrc
 from tomodistill.tracking.registry import STUDENTS, download, in_production, previous, resolve
 
-ROOT = Path(__file__).resolve().parents[2]
 SMOKE = ["--scale", "smoke"]
 
 
@@ -37,15 +31,11 @@ SMOKE = ["--scale", "smoke"]
 def loop(tmp_path_factory):
     """A working directory with its own store; yields how many runs three students took."""
     folder = tmp_path_factory.mktemp("loop")
-    before, uri = Path.cwd(), mlflow.get_tracking_uri()
-    os.chdir(folder)
-    mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
-    distill.main(SMOKE)
-    distill.main([*SMOKE, "--student_seed", "1"])
-    distill.main([*SMOKE, "--labels", "hard"])
-    yield {phase: len(runs(phase)) for phase in ("simulate", "teacher", "soft_labels", "distill")}
-    os.chdir(before)
-    mlflow.set_tracking_uri(uri)
+    with working_in(folder, f"sqlite:///{folder}/mlflow.db"):
+        distill.main(SMOKE)
+        distill.main([*SMOKE, "--student_seed", "1"])
+        distill.main([*SMOKE, "--labels", "hard"])
+        yield {p: len(runs(p)) for p in ("simulate", "teacher", "soft_labels", "distill")}
 
 
 def runs(phase):
@@ -111,7 +101,7 @@ def test_structures_wider_than_the_box_are_named(loop, capsys):
 def test_a_run_serves_as_a_model_uri(loop):
     run_id = resolve(f"models:/{STUDENTS}/1").run_id
     model_id = mlflow.get_run(run_id).outputs.model_outputs[0].model_id
-    for uri in (f"models:/{model_id}", f"runs:/{run_id}/student"):
+    for uri in (f"models:/{model_id}", f"runs:/{run_id}/s3-soft"):
         folder = download(resolve(uri), Path("other-uris"))
         assert (folder / "model.keras").is_file()
 
@@ -232,25 +222,8 @@ def version_files(version):
 
 @pytest.fixture
 def service(loop):
-    """A real server process that follows the alias; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    paths = os.pathsep.join((str(ROOT), str(ROOT / "src")))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": paths,
-        "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri(),
-    }
-    flags = ["--port", str(port), "--poll_seconds", "0.2"]
-    command = [sys.executable, "-m", "entrypoints", "serve", *flags]
-    process = subprocess.Popen(command, env=environment)
-    try:
-        wait_for(lambda: get(f"http://127.0.0.1:{port}/health/ready"), seconds=120)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        assert process.wait(timeout=60) == 0
+    with processes.service(mlflow.get_tracking_uri()) as url:
+        yield url
 
 
 def test_posted_particles_come_back_from_the_version_in_production(service):
@@ -259,8 +232,8 @@ def test_posted_particles_come_back_from_the_version_in_production(service):
     volumes = data.volumes(data.rows("test")[:2])
     write_mrc(Path("particle.mrc"), volumes[0], data.header.voxel_spacing)
     np.save("particles.npy", volumes)
-    wait_for(lambda: post(service, "particle.mrc")["model"]["version"] == "1", seconds=30)
-    one, stack = post(service, "particle.mrc"), post(service, "particles.npy")
+    wait_for(lambda: classify(service, "particle.mrc")["model"]["version"] == "1")
+    one, stack = classify(service, "particle.mrc"), classify(service, "particles.npy")
     assert one["predictions"][0]["class"] == stack["predictions"][0]["class"]
     classifier = Classifier.load(download(resolve(f"models:/{STUDENTS}/1"), Path("data/models")))
     expected = classifier.probabilities(volumes)
@@ -268,27 +241,8 @@ def test_posted_particles_come_back_from_the_version_in_production(service):
     answered = [[p["probabilities"][n] for n in names] for p in stack["predictions"]]
     np.testing.assert_allclose(answered, expected, atol=1e-4)
     promote.main(["--version", "2", "--force", "true"])  # no restart
-    wait_for(lambda: post(service, "particle.mrc")["model"]["version"] == "2", seconds=30)
+    wait_for(lambda: classify(service, "particle.mrc")["model"]["version"] == "2")
 
 
-def get(url):
-    with urllib.request.urlopen(url, timeout=10) as answer:
-        return json.load(answer)
-
-
-def post(service, file):
-    request = urllib.request.Request(f"{service}/classify", Path(file).read_bytes())
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
-
-
-def wait_for(condition, *, seconds):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if condition():
-                return
-        except urllib.error.URLError:
-            pass
-        time.sleep(0.2)
-    pytest.fail(f"not within {seconds} s")
+def classify(service, file):
+    return post(f"{service}/classify", Path(file).read_bytes())

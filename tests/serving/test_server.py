@@ -1,12 +1,10 @@
 """The application in a process of its own, over real sockets."""
 
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import httpx
 import numpy as np
@@ -14,6 +12,7 @@ import pytest
 
 from serving.config import ServiceConfig
 from serving.server import check_port
+from tests.processes import environment, free_port, get, running, wait_for, wait_until_up
 from tests.serving.bodies import malformed, npy, volumes
 from tests.versions import MANIFEST
 from tomodistill.errors import InputError
@@ -23,33 +22,12 @@ PATIENCE = 60  # seconds
 
 @pytest.fixture
 def server(registry) -> Iterator[tuple[subprocess.Popen, str]]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tests.serving.folder_registry"]
-    process = subprocess.Popen(
-        [*command, str(registry.root), str(port)],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
-    )
-    try:
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def _wait_for(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            if holds():
-                return
-        except httpx.TransportError:
-            pass  # not listening yet
-        time.sleep(0.05)
-    raise TimeoutError
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "tests.serving.folder_registry", str(registry.root), str(port)]
+    with running(command, env=environment(), stderr=subprocess.PIPE) as process:
+        wait_until_up(process, f"{url}/health/ready")
+        yield process, url
 
 
 def test_life_of_a_service(server, registry, classifiers, tmp_path):
@@ -64,7 +42,6 @@ def test_life_of_a_service(server, registry, classifiers, tmp_path):
             got = [[p[n] for n in MANIFEST.class_names] for p in by_class]
             np.testing.assert_allclose(got, classifiers[name].probabilities(stack), atol=1e-5)
 
-        _wait_for(lambda: client.get("/health/ready").status_code == 200)
         answers_rightly("1", "one")
         for name, (body, status, _) in malformed(tmp_path).items():
             assert client.post("/classify", content=body).status_code == status, name
@@ -73,7 +50,7 @@ def test_life_of_a_service(server, registry, classifiers, tmp_path):
             chunks = (bytes(2**20) for _ in range(16))
             assert client.post("/classify", content=chunks).status_code == 413
         registry.promote("2")
-        _wait_for(lambda: client.get("/health/ready").json()["version"] == "2")
+        wait_for(lambda: get(f"{url}/health/ready")["version"] == "2")
         answers_rightly("2", "two")
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=PATIENCE)

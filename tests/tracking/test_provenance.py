@@ -1,4 +1,7 @@
+import shutil
 import subprocess
+
+import pytest
 
 from tomodistill.distillation.config import TeacherConfig
 from tomodistill.tracking import provenance
@@ -35,20 +38,50 @@ def test_digest_depends_on_the_source_of_its_packages_alone(tmp_path, monkeypatc
     assert phase_digest(packages=("networks",)) != before
 
 
-def test_git_commit_and_dirtiness(tmp_path, monkeypatch):
+def git(folder, *arguments):
+    identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+    subprocess.run(("git", "-C", folder, *identity, *arguments), check=True)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """The package in a git checkout with one commit."""
+    if shutil.which("git") is None:
+        pytest.skip("git is not installed")
     monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
-    assert git_tags() == {}  # no checkout
-
-    def git(*arguments):
-        identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
-        subprocess.run(("git", "-C", tmp_path, *identity, *arguments), check=True)
-
     (tmp_path / "code.py").write_text("x = 1")
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-qm", "first")
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "first")
+    return tmp_path
+
+
+def test_git_commit_and_dirtiness(checkout):
     tags = git_tags()
     assert len(tags["git.commit"]) == 40
     assert tags["git.dirty"] == "false"
-    (tmp_path / "code.py").write_text("x = 2")
+    (checkout / "code.py").write_text("x = 2")
     assert git_tags() == {**tags, "git.dirty": "true"}
+
+
+def test_an_archive_has_no_tags(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    assert git_tags() == {}
+
+
+def test_an_archive_does_not_take_the_tags_of_a_repository_around_it(checkout, monkeypatch):
+    inside = checkout / "unpacked"
+    inside.mkdir()
+    (inside / "code.py").write_text("x = 1")
+    monkeypatch.setattr(provenance, "PACKAGE", inside)
+    assert git_tags() == {}
+
+
+def test_without_git_there_are_no_tags(checkout, monkeypatch):
+    monkeypatch.setenv("PATH", str(checkout))
+    assert git_tags() == {}
+
+
+def test_a_checkout_of_another_user_has_no_tags(checkout, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own switch for this
+    assert git_tags() == {}

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def phase_digest(*, packages: tuple[str, ...], **inputs: Any) -> str:
-    """sha256 over the inputs of a phase and the source of the packages that compute it.
+    """sha256 over the inputs of a phase and the source of the packages and modules that compute it.
 
     `inputs` are strings, numbers or configuration dataclasses. Same digest, same result.
     """
@@ -21,24 +21,30 @@ def phase_digest(*, packages: tuple[str, ...], **inputs: Any) -> str:
 
 
 def git_tags() -> dict[str, str]:
-    """Commit of the checkout and whether it has changes; empty outside a git checkout."""
+    """Commit of the checkout and whether it has changes.
+
+    Empty where that cannot be known: no git, no checkout, a checkout of another user, or an
+    archive unpacked in the repository of something else.
+    """
     commit = _git("rev-parse", "HEAD")
-    if commit is None:
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    if commit is None or changes is None or not _git("ls-files", "."):
         return {}
-    dirty = bool(_git("status", "--porcelain", "--untracked-files=no"))
-    return {"git.commit": commit, "git.dirty": str(dirty).lower()}
+    return {"git.commit": commit, "git.dirty": str(bool(changes)).lower()}
 
 
 def _source_digest(package: str) -> str:
+    """Of a package, or of one module: "evaluation/accuracy"."""
     content = hashlib.sha256()
-    for path in sorted((PACKAGE / package).rglob("*.py")):
+    whole = PACKAGE / package
+    for path in sorted(whole.rglob("*.py")) or [whole.with_suffix(".py")]:
         content.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
     return content.hexdigest()
 
 
 def _git(*arguments: str) -> str | None:
-    """Output of a git command in the checkout; None where there is no git or no commit."""
-    command = ("git", "-C", str(PACKAGE), *arguments)
+    """Output of a git command in the checkout; None where it fails."""
+    command = ("git", "--no-optional-locks", "-C", str(PACKAGE), *arguments)
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -11,9 +11,12 @@ from matplotlib.figure import Figure
 from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import LoggedModelInput, Run
+from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
+from tomodistill.errors import InputError
 from tomodistill.subtomograms.dataset import SPLITS, SubtomogramSet
+from tomodistill.tracking.store import explain
 
 _LONGEST_DATASET_DIGEST = 36  # characters, MLflow's limit
 
@@ -116,9 +119,18 @@ class _SetDataset(MetaDataset):
 
 
 def artifact(run: Run, name: str, folder: Path) -> Path:
-    """Fetch an artifact of a run into `folder`."""
-    return Path(
-        mlflow.artifacts.download_artifacts(
-            run_id=run.info.run_id, artifact_path=name, dst_path=str(folder)
+    """Fetch an artifact of a run into `folder`. Raises InputError if the store has lost it."""
+    run_id = run.info.run_id
+    try:
+        fetched = mlflow.artifacts.download_artifacts(
+            run_id=run_id, artifact_path=name, dst_path=str(folder)
         )
-    )
+    except MlflowException as error:
+        if explain(error):  # the store does not answer: that says nothing of the artifact
+            raise
+        raise InputError(
+            expected=f"the artifact {name} of run {run_id}",
+            found="none in the store",
+            todo="If the checkout was moved: make setup. Else run that phase again.",
+        ) from error
+    return Path(fetched)

@@ -17,6 +17,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from tomodistill import places
 from tomodistill.errors import InputError
 from tomodistill.inference.version import MANIFEST, file_digest, read_manifest
 
@@ -177,7 +178,7 @@ def _verified(folder: Path, digest: str | None) -> Path:
 
 
 def _fetch(uri: str, folder: Path) -> None:
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    places.writable(folder.parent)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
     try:
         fetched = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(partial))

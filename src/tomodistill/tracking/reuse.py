@@ -1,27 +1,39 @@
 """A phase that already ran with the same inputs is found again, not run again."""
 
+import sys
 from collections.abc import Callable
+from typing import TypeVar
 
+from tomodistill.errors import InputError
 from tomodistill.tracking.runs import Run, close_as_reused, find_finished, phase_run, read_run
 
+Result = TypeVar("Result")
 
-def ensure_run(
+
+def ensure(
     phase: str,
-    make: Callable[[], None],
     *,
-    name: str,
     digest: str,
+    name: str,
+    make: Callable[[], None],
+    load: Callable[[Run], Result],
     run_id: str | None = None,
-) -> Run:
-    """The finished run of a phase with these inputs; `make` records a new one if there is none.
+) -> Result:
+    """What a phase with these inputs made: `load`ed from its finished run, or made now.
 
-    `run_id`: the run that `mlflow run` opened for this phase, if any.
+    `make` records into a new run. A run whose result `load` refuses with an InputError (files gone
+    or damaged) counts as none. `run_id`: the run that `mlflow run` opened for this phase, if any.
     """
     found = find_finished(phase, digest)
-    if found is None:
-        with phase_run(phase, name=name, digest=digest, run_id=run_id) as run:
-            make()
-        return read_run(run.info.run_id)
-    if run_id:
-        close_as_reused(run_id, found)
-    return found
+    if found is not None:
+        try:
+            result = load(found)
+        except InputError as error:
+            print(f"{phase}: made again, for {error.found}", file=sys.stderr)
+        else:
+            if run_id:
+                close_as_reused(run_id, found)
+            return result
+    with phase_run(phase, name=name, digest=digest, run_id=run_id) as run:
+        make()
+    return load(read_run(run.info.run_id))

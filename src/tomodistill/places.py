@@ -1,0 +1,54 @@
+"""Where data lies: one folder for subtomogram sets and downloaded model versions."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from tomodistill.errors import InputError
+
+VARIABLE = "TOMODISTILL_DATA"  # environment: the folder, for checkouts that cannot be written
+_DEFAULT = Path("data")  # in the working directory, which under `mlflow run` is the checkout
+
+
+def data_folder() -> Path:
+    """The folder that TOMODISTILL_DATA names; `data` in the working directory if it is not set.
+
+    Raises InputError for a relative path: `mlflow run` changes the working directory.
+    """
+    named = os.environ.get(VARIABLE)
+    if not named:
+        return _DEFAULT
+    if not Path(named).is_absolute():
+        raise InputError(
+            expected=f"an absolute path in {VARIABLE}",
+            found=named,
+            todo=f'Say for example {VARIABLE}="$PWD/{named}".',
+        )
+    return Path(named)
+
+
+def sets() -> Path:
+    """The folder of simulated subtomogram sets."""
+    return data_folder() / "sets"
+
+
+def models() -> Path:
+    """The folder of downloaded model versions."""
+    return data_folder() / "models"
+
+
+def writable(folder: Path) -> Path:
+    """The folder, made if it is missing. Raises InputError if nothing can be written there.
+
+    Call it before work whose result shall lie there, not before reading: data may be read-only.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not tell: try
+            return folder
+    except OSError as error:
+        raise InputError(
+            expected="a folder for data that can be written",
+            found=f"{folder.absolute()}: {error.strerror}",
+            todo=f"Set {VARIABLE} to the absolute path of a folder that can.",
+        ) from error
