@@ -1,10 +1,15 @@
-"""What is in production, and why."""
+"""What is in production, and why; and which runs say RUNNING though nothing works on them."""
 
+from pathlib import Path
+
+from entrypoints.__main__ import NAMES
 from entrypoints.flags import parse_flags
+from tomodistill.tracking.lost import mark_lost
 from tomodistill.tracking.registry import STUDENTS, ResolvedVersion, in_production, previous
 from tomodistill.tracking.runs import phase_run, take_over_run
 
 FLAGS: dict[str, str] = {}
+PROJECT = Path(__file__).resolve().parents[1]
 _FACTS = (
     "student",
     "labels",
@@ -20,8 +25,11 @@ _AUDIT = ("promoted.by", "promoted.at", "promoted.gates", "promoted.measured", "
 def main(arguments: list[str]) -> None:
     """The entry point."""
     parse_flags(__doc__, FLAGS, arguments)
+    run_id = take_over_run()
     print(describe(in_production(), previous()))
-    if run_id := take_over_run():
+    for lost in mark_lost(NAMES, PROJECT):
+        print(f"marked KILLED: run {lost.run_id} ({lost.name}): {lost.why}")
+    if run_id:
         with phase_run("status", name="status", run_id=run_id):
             pass
 

@@ -18,10 +18,11 @@ from tqdm import tqdm
 
 from tomodistill.errors import InputError
 from tomodistill.subtomograms.dataset import SubtomogramSet
-from tomodistill.subtomograms.files import HDF5_ERRORS, whole_file
+from tomodistill.subtomograms.files import HDF5_ERRORS, whole_hdf5
 from tomodistill.subtomograms.views import view
 
 _BLOCK = 64  # subtomograms in memory at a time
+_BYTES_BESIDE = 1024  # of an item beside its logits, generously
 Logits = Callable[[NDArray[np.float32]], NDArray[np.float32]]  # (m, d, d, d) -> (m, classes)
 
 
@@ -99,7 +100,8 @@ def _logits_of_views(
 
 def write_soft_labels(path: Path, soft_labels: SoftLabels) -> None:
     """Write an HDF5 file; nothing stands at `path` until it is whole."""
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    size = soft_labels.logits.nbytes + len(soft_labels.ids) * _BYTES_BESIDE
+    with whole_hdf5(path, size=size) as file:
         file["logits"] = soft_labels.logits
         for name in ("ids", "views", "class_names"):
             file[name] = np.array(getattr(soft_labels, name), dtype=h5py.string_dtype())

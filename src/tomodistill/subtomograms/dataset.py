@@ -16,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
-from tomodistill.subtomograms.files import HDF5_ERRORS, whole_file
+from tomodistill.subtomograms.files import HDF5_ERRORS, whole_hdf5
 from tomodistill.subtomograms.preprocessing import Contrast, Preprocessing, preprocess
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "val", "test")
 UNLABELLED = -1
 _BLOCK = 256  # volumes in memory at a time
+_BYTES_BESIDE = 1024  # of an item beside its volume, generously
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ class SubtomogramSet:
 
 def write_set(path: Path, header: SetHeader, items: Iterable[Item], count: int) -> SubtomogramSet:
     """Write `count` items as they come; nothing stands at `path` until all of them do."""
-    with whole_file(path) as partial, h5py.File(partial, "w") as file:
+    size = count * (4 * header.box**3 + _BYTES_BESIDE)
+    with whole_hdf5(path, size=size) as file:
         _write(file, header, items, count)
         file.attrs["digest"] = _digest(file)
     return open_set(path)
