@@ -2,12 +2,14 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
 
 from entrypoints import simulate
 from serving.config import ServiceConfig
+from tests.processes import wait_for
 from tomodistill import places
 from tomodistill.errors import InputError
 
@@ -65,11 +67,11 @@ def test_a_folder_of_another_user_is_named_with_the_remedy(as_another_user, insi
         places.writable(folder)
 
 
-def test_simulate_says_so_before_a_run_is_opened(tmp_path, monkeypatch):
+def test_simulate_says_so_before_anything_is_simulated(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("TOMODISTILL_DATA", str(tmp_path / "file"))
-    monkeypatch.setattr(simulate, "find_finished", lambda *_: None)
-    monkeypatch.setattr(simulate, "phase_run", lambda *_, **__: pytest.fail("too late"))
+    monkeypatch.setattr(simulate, "ensure", lambda *_, make, **__: make())
+    monkeypatch.setattr(simulate, "log_config", lambda **_: pytest.fail("too late"))
     with pytest.raises(InputError, match="TOMODISTILL_DATA"):
         simulate.main(["--scale", "smoke"])
 
@@ -83,3 +85,29 @@ def test_the_data_folder_has_one_home():
         if re.search(r"Path\(.data[/\"]|.data/(sets|models)", path.read_text())
     }
     assert named == {"places.py"}
+
+
+def test_one_at_a_time_waits_and_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TOMODISTILL_DATA", str(tmp_path))
+    order = []
+
+    def second():
+        with places.one_at_a_time("teacher-1", "waiting for the teacher"):
+            order.append("second")
+
+    thread = threading.Thread(target=second)
+    with places.one_at_a_time("teacher-1", "never said"):
+        thread.start()
+        wait_for(lambda: "waiting for the teacher" in capsys.readouterr().out, seconds=20)
+        with places.one_at_a_time("teacher-2", "never said"):  # another phase need not wait
+            order.append("first")
+    thread.join(timeout=20)
+    assert order == ["first", "second"]
+
+
+def test_where_nothing_can_be_locked_work_goes_on(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TOMODISTILL_DATA", str(tmp_path / "file"))
+    with places.one_at_a_time("teacher-1", "never said"):
+        pass
+    assert not (tmp_path / "file").is_dir()

@@ -1,7 +1,10 @@
 """Where data lies: one folder for subtomogram sets and downloaded model versions."""
 
+import fcntl
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tomodistill.errors import InputError
@@ -52,3 +55,28 @@ def writable(folder: Path) -> Path:
             found=f"{folder.absolute()}: {error.strerror}",
             todo=f"Set {VARIABLE} to the absolute path of a folder that can.",
         ) from error
+
+
+@contextmanager
+def one_at_a_time(name: str, waiting: str) -> Iterator[None]:
+    """Of the processes that share the data folder; others say `waiting` and wait.
+
+    A process that dies lets go. Where nothing can be locked (a read-only folder, some network file
+    systems) the block runs all the same: the worst is work done twice.
+    """
+    with ExitStack() as opened:
+        try:
+            path = data_folder() / "locks" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _lock(opened.enter_context(path.open("a")).fileno(), waiting)
+        except OSError:
+            pass
+        yield
+
+
+def _lock(file: int, waiting: str) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(waiting, flush=True)
+        fcntl.flock(file, fcntl.LOCK_EX)

@@ -134,6 +134,7 @@ def test_a_full_disk_is_told_before_the_work_and_leaves_nothing(tmp_path: Path, 
     ("error", "words"),
     [
         (OSError(errno.ENOSPC, "No space left on device", "/x/a.png"), "disk or quota: /x/a.png"),
+        (OSError(errno.ENOSPC, "No space left", "/from", None, "/to"), "disk or quota: /to"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "disk or quota: the working directory"),
         (OSError(errno.EFBIG, "File too large"), "a full disk or quota"),
         (OSError("1180980 requested and 262128 written"), "a full disk or quota"),  # NumPy

@@ -71,7 +71,10 @@ def remove_abandoned(folder: Path, pattern: str) -> None:
 def disk_fault(error: BaseException) -> InputError | None:
     """The one line for a full disk or a place that cannot be written; None for anything else."""
     number, text = (error.errno, str(error)) if isinstance(error, OSError) else (None, str(error))
-    where = getattr(error, "filename", None) or _named_in(text)
+    names = (
+        getattr(error, name, None) for name in ("filename2", "filename")
+    )  # copied to; the file
+    where = next(filter(None, names), None) or _named_in(text)
     if number in _FULL or re.search(_FULL_WORDS, text):
         return InputError(
             expected="room to write",

@@ -98,11 +98,13 @@ def download(resolved: ResolvedVersion, cache: Path) -> Path:
     """
     digest = resolved.tags.get(DIGEST_TAG)
     folder = cache / resolved.name / f"{resolved.version}-{(digest or 'unregistered')[:12]}"
-    try:
-        return _verified(folder, digest)
-    except InputError:
-        shutil.rmtree(folder, ignore_errors=True)
-    _fetch(resolved.uri, folder)
+    waiting = f"version {resolved.version}: another process fetches it; waiting"
+    with places.one_at_a_time(f"version-{folder.name}", waiting):
+        try:
+            return _verified(folder, digest)
+        except InputError:
+            shutil.rmtree(folder, ignore_errors=True)
+        _fetch(resolved.uri, folder)
     return _verified(folder, digest)
 
 
@@ -183,6 +185,10 @@ def _fetch(uri: str, folder: Path) -> None:
     try:
         fetched = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(partial))
         os.replace(fetched, folder)  # "runs:/" URIs come in a folder of their own
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise _missing(uri, str(error.message)) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from tomodistill.errors import InputError
+from tomodistill.places import one_at_a_time
 from tomodistill.tracking.runs import Run, close_as_reused, find_finished, phase_run, read_run
 
 Result = TypeVar("Result")
@@ -24,16 +25,24 @@ def ensure(
     `make` records into a new run. A run whose result `load` refuses with an InputError (files gone
     or damaged) counts as none. `run_id`: the run that `mlflow run` opened for this phase, if any.
     """
-    found = find_finished(phase, digest)
-    if found is not None:
-        try:
-            result = load(found)
-        except InputError as error:
-            print(f"{phase}: made again, for {error.found}", file=sys.stderr)
-        else:
-            if run_id:
-                close_as_reused(run_id, found)
-            return result
-    with phase_run(phase, name=name, digest=digest, run_id=run_id) as run:
-        make()
-    return load(read_run(run.info.run_id))
+    waiting = f"{phase}: another process is making it; waiting"
+    with one_at_a_time(f"{phase}-{digest[:16]}", waiting):
+        found = _found(phase, digest, load)
+        if found is None:
+            with phase_run(phase, name=name, digest=digest, run_id=run_id) as run:
+                make()
+            return load(read_run(run.info.run_id))
+        if run_id:
+            close_as_reused(run_id, found[0])
+        return found[1]
+
+
+def _found(phase: str, digest: str, load: Callable[[Run], Result]) -> tuple[Run, Result] | None:
+    run = find_finished(phase, digest)
+    if run is None:
+        return None
+    try:
+        return run, load(run)
+    except InputError as error:
+        print(f"{phase}: made again, for {error.found}", file=sys.stderr)
+        return None
