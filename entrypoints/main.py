@@ -44,8 +44,8 @@ def main(arguments: list[str]) -> None:
 def _students(names: str, scale: Scale) -> list[StudentConfig]:
     """Every student with every kind of label."""
     configs = [
-        replace(scale.student, student=name.strip(), labels=labels)
-        for name in names.split(",")
+        replace(scale.student, student=name, labels=labels)
+        for name in dict.fromkeys(name.strip() for name in names.split(","))
         for labels in LABELS
     ]
     for config in configs:

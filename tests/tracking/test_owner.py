@@ -1,3 +1,4 @@
+import ast
 import subprocess
 import sys
 from dataclasses import replace
@@ -32,7 +33,7 @@ def test_a_process_that_ended_is_gone_even_before_it_is_buried(this: Owner) -> N
     code = "from tomodistill.tracking.owner import owner_tags; print(owner_tags())"
     child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
-    owner = owner_of(eval(child.stdout.read()))
+    owner = owner_of(ast.literal_eval(child.stdout.read()))
     child.stdout.close()
     assert owner is not None
     assert owner.is_local
