@@ -3,8 +3,9 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, NoReturn
 
+from tomodistill.errors import InputError
 from tomodistill.scales import AUTO, SCALES, Scale, configure, flag_name, parse
 
 DEFAULT_SCALE = "quick"
@@ -26,10 +27,21 @@ def parse_flags(
     description: str | None, flags: dict[str, str], arguments: Sequence[str]
 ) -> dict[str, str]:
     """Flag -> text given on the command line, the default where none was."""
-    parser = argparse.ArgumentParser(prog="python -m entrypoints ...", description=description)
+    parser = _Parser(prog="python -m entrypoints ...", description=description, allow_abbrev=False)
     for name, default in flags.items():
         parser.add_argument(f"--{name}", default=default, help=f"default: {default}")
     return vars(parser.parse_args(arguments))
+
+
+class _Parser(argparse.ArgumentParser):
+    """One line for a mistake, as everywhere, in place of every flag there is."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(
+            expected="flags that this entry point has",
+            found=message,
+            todo="See them with --help.",
+        )
 
 
 def scale_from(given: dict[str, str]) -> Scale:

@@ -78,4 +78,7 @@ def _choose(student: str, version: str) -> ResolvedVersion:
         )
     if version == AUTO:
         return newest(student)
-    return resolve(f"models:/{STUDENTS}/{parse('version', version, int)}")
+    number = parse("version", version, int)
+    if number < 1:
+        raise InputError(expected="version: 1 or more", found=version, todo="Change it.")
+    return resolve(f"models:/{STUDENTS}/{number}")

@@ -15,7 +15,7 @@ from tomodistill.distillation.soft_labels import (
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.version import Manifest
-from tomodistill.scales import Scale
+from tomodistill.scales import AUTO, Scale
 from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import (
@@ -30,7 +30,7 @@ from tomodistill.tracking.reuse import ensure
 from tomodistill.tracking.runs import Run, take_over_run
 
 OTHER_SET = "set"  # flag: another set to label, in place of the teacher's own
-FLAGS = {**scale_flags("simulation", "preprocessing", "teacher"), OTHER_SET: "auto"}
+FLAGS = {**scale_flags("simulation", "preprocessing", "teacher"), OTHER_SET: AUTO}
 FILE = "soft_labels.h5"
 VIEWS = ("identity",)  # each further legal view costs the teacher a pass over the set
 
@@ -38,12 +38,12 @@ VIEWS = ("identity",)  # each further legal view costs the teacher a pass over t
 def main(arguments: list[str]) -> None:
     """The entry point."""
     given = parse_flags(__doc__, FLAGS, arguments)
-    other, run_id = given.pop(OTHER_SET), take_over_run()
-    scale = scale_from(given)
+    other, scale = given.pop(OTHER_SET), scale_from(given)
+    labelled = None if other == AUTO else open_set(Path(other), verify=True)
+    run_id = take_over_run()
     data = ensure_set(scale)
     teacher = ensure_teacher(scale, data)
-    labelled = data if other == "auto" else open_set(Path(other), verify=True)
-    soft_labels, _ = ensure_soft_labels(scale, labelled, teacher, run_id=run_id)
+    soft_labels, _ = ensure_soft_labels(scale, labelled or data, teacher, run_id=run_id)
     print(f"soft labels: {soft_labels.logits.shape}, sha256 {soft_labels.digest[:12]}")
 
 

@@ -68,6 +68,8 @@ def test_a_folder_of_structures_gets_a_box_that_holds_a_ribosome():
         ({"student": "s9"}, "a student: s1, s2, s3"),
         ({"labels": "medium"}, "soft or hard"),
         ({"temperature": "0"}, "temperature greater than zero"),
+        ({"teacher_epochs": "-1"}, "teacher_epochs greater than zero"),
+        ({"student_optimizer": "lbfgs"}, "student_optimizer: adam or sgd"),
         ({"snr": "nan"}, "snr"),
     ],
 )

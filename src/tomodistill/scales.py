@@ -109,7 +109,12 @@ def _replace(phase: str, config: Any, given: Mapping[str, str]) -> Any:
         for field, flag in flags.items()
         if flag in given
     }
-    return replace(config, **changed)
+    try:
+        return replace(config, **changed)
+    except InputError as error:
+        field = error.expected.partition(" ")[0].rstrip(":")  # say which: the teacher's epochs?
+        expected = error.expected.replace(field, flag_name(phase, field), 1)
+        raise InputError(expected=expected, found=error.found, todo=error.todo) from error
 
 
 def parse(flag: str, text: str, kind: type) -> Any:

@@ -20,6 +20,7 @@ from mlflow.tracking import MlflowClient
 from tomodistill import places
 from tomodistill.errors import InputError
 from tomodistill.inference.version import MANIFEST, file_digest, read_manifest
+from tomodistill.subtomograms.files import remove_abandoned
 
 STUDENTS = "subtomogram-student"
 PRODUCTION, PREVIOUS = "production", "previous"
@@ -180,7 +181,7 @@ def _verified(folder: Path, digest: str | None) -> Path:
 
 
 def _fetch(uri: str, folder: Path) -> None:
-    places.writable(folder.parent)
+    remove_abandoned(places.writable(folder.parent), ".partial-*")
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
     try:
         fetched = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(partial))
