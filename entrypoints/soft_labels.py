@@ -70,7 +70,8 @@ def ensure_soft_labels(
 def _load(run: Run, data: SubtomogramSet, teacher: Teacher) -> SoftLabels:
     with tempfile.TemporaryDirectory() as folder:
         soft_labels = read_soft_labels(artifact(run, FILE, Path(folder)))
-    soft_labels.check(teacher_digest=teacher.digest, set_digest=data.digest)
+    names = data.header.class_names
+    soft_labels.check(teacher=teacher.digest, data=data.digest, class_names=names)
     return soft_labels
 
 

@@ -72,6 +72,26 @@ def test_other_classes_or_another_order_are_refused(
         soft_labels.join(["tiny/1"], class_names=classes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"teacher_digest": "8" * 64}, f"of the teacher {'7' * 64}; found those of {'8' * 64}"),
+        ({"set_digest": "9" * 64}, f"of the set .*; found those of {'9' * 64}"),
+        (
+            {"class_names": ("ribosome", "clpp", "chaperonin")},
+            "of the classes .*, proteasome, .*clpp",
+        ),
+    ],
+)
+def test_those_of_another_teacher_set_or_class_list_are_refused(
+    soft_labels: SoftLabels, changes: dict[str, Any], words: str
+) -> None:
+    wanted = {"teacher": "7" * 64, "data": soft_labels.set_digest, "class_names": CLASSES}
+    soft_labels.check(**wanted)
+    with pytest.raises(InputError, match=words):
+        replace(soft_labels, **changes).check(**wanted)
+
+
 def test_round_trip(soft_labels: SoftLabels, tmp_path: Path) -> None:
     path = tmp_path / "new_folder" / "soft.h5"
     write_soft_labels(path, soft_labels)

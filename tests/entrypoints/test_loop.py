@@ -5,6 +5,7 @@ simulate -> teacher -> soft_labels -> distill -> promote -> serve -> POST.
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -16,7 +17,7 @@ from entrypoints import distill, promote, rollback, simulate, soft_labels, statu
 from entrypoints.__main__ import main as entry
 from tests import processes
 from tests.processes import post, wait_for, working_in
-from tomodistill.distillation.soft_labels import read_soft_labels
+from tomodistill.distillation.soft_labels import read_soft_labels, write_soft_labels
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
 from tomodistill.scales import configure
@@ -148,6 +149,21 @@ def test_soft_labels_of_another_set(loop):
     other = shutil.copy(made, "other.h5")
     soft_labels.main([*SMOKE, "--set", str(other)])  # the same content: found again
     assert len(runs("soft_labels")) == 1
+
+
+@pytest.mark.parametrize(
+    "changes", [{"set_digest": "9" * 64}, {"class_names": ("clpp", "groel", "thermosome")}]
+)
+def test_soft_labels_that_belong_elsewhere_are_made_again(loop, changes, capsys):
+    run = runs("soft_labels")[-1]
+    stored = Path(run.info.artifact_uri.removeprefix("file://"), "soft_labels.h5")
+    right = read_soft_labels(stored)
+    write_soft_labels(stored, replace(right, **changes))
+    soft_labels.main(SMOKE)
+    assert "soft_labels: made again, for those of" in capsys.readouterr().err
+    made = runs("soft_labels")[-1]
+    assert made.info.run_id != run.info.run_id
+    assert made.data.tags["soft_labels.sha256"] == right.digest
 
 
 def test_the_gates_hold_and_force_is_audited(loop):

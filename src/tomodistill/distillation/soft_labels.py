@@ -43,17 +43,16 @@ class SoftLabels:
         words = (self.ids, self.views, self.class_names, self.teacher_digest, self.set_digest)
         return hashlib.sha256(json.dumps(words).encode() + self.logits.tobytes()).hexdigest()
 
-    def check(self, *, teacher_digest: str, set_digest: str) -> None:
-        """Raises InputError if they are another teacher's, or of another set."""
-        if self.teacher_digest != teacher_digest:
-            raise _refusal(
-                f"soft labels of the teacher {teacher_digest[:12]}",
-                f"those of {self.teacher_digest[:12]}",
-            )
-        if self.set_digest != set_digest:
-            raise _refusal(
-                f"soft labels of the set {set_digest[:12]}", f"those of {self.set_digest[:12]}"
-            )
+    def check(self, *, teacher: str, data: str, class_names: tuple[str, ...]) -> None:
+        """Raises InputError if they are another teacher's, of another set or of other classes.
+
+        `teacher` and `data` are sha256 digests.
+        """
+        wanted = {"teacher": teacher, "set": data, "classes": ", ".join(class_names)}
+        given = (self.teacher_digest, self.set_digest, ", ".join(self.class_names))
+        for (of, expected), found in zip(wanted.items(), given, strict=True):
+            if found != expected:
+                raise _refusal(f"soft labels of the {of} {expected}", f"those of {found}")
 
     def join(self, ids: Sequence[str], *, class_names: tuple[str, ...]) -> NDArray[np.float32]:
         """(m, views, classes) logits of the subtomograms `ids`, in their order.
