@@ -17,8 +17,8 @@ from tomodistill.evaluation.figures import comparison_figure
 from tomodistill.evaluation.table import Table
 from tomodistill.tracking.links import compare_url, students_url
 from tomodistill.tracking.records import log_description, log_figure, log_text
-from tomodistill.tracking.results import find_trainings, result_of
-from tomodistill.tracking.runs import Run, phase_run, take_over_run
+from tomodistill.tracking.results import find_results
+from tomodistill.tracking.runs import phase_run, take_over_run
 
 FILTER = "filter"  # flag: MLflow's words for which runs; nothing = all of them
 FLAGS = {FILTER: ""}
@@ -27,8 +27,8 @@ FLAGS = {FILTER: ""}
 def main(arguments: list[str]) -> None:
     """The entry point."""
     filter, run_id = parse_flags(__doc__, FLAGS, arguments)[FILTER], take_over_run()
-    runs = find_trainings(filter)
-    if not runs:
+    results = find_results(filter)
+    if not results:
         raise InputError(
             expected="finished trainings of students or teachers",
             found=f"none with filter={filter!r}" if filter else "none",
@@ -36,13 +36,12 @@ def main(arguments: list[str]) -> None:
         )
     if run_id:
         with phase_run("compare", name=f"compare {filter or 'all'}", run_id=run_id):
-            record(runs)
-    show(runs)
+            record(results)
+    show(results)
 
 
-def record(runs: Sequence[Run]) -> None:
+def record(results: Sequence[Result]) -> None:
     """Tables and figure of these trainings, into the active run; its page opens with them."""
-    results = [result_of(run) for run in runs]
     named = tables(results)
     for name, table in named.items():
         log_text(f"tables/{name}.md", table.markdown())
@@ -51,12 +50,12 @@ def record(runs: Sequence[Run]) -> None:
     log_description(as_text(named, results))
 
 
-def show(runs: Sequence[Run]) -> None:
+def show(results: Sequence[Result]) -> None:
     """The tables, for a terminal, and where to see the same in the UI."""
-    results = [replace(result_of(run), url="") for run in runs]
-    print(as_text(tables(results), results))
-    print(f"\nin the UI (start it with `mlflow ui`): {students_url(runs[0].info.experiment_id)}")
-    print(f"these runs alone: {compare_url(runs)}")
+    plain = [replace(result, url="") for result in results]
+    print(as_text(tables(plain), plain))
+    print(f"\nin the UI (start it with `mlflow ui`): {students_url(results[0].experiment_id)}")
+    print(f"these runs alone: {compare_url(results)}")
 
 
 def tables(results: Sequence[Result]) -> dict[str, Table]:

@@ -31,27 +31,27 @@ from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_description, log_set, log_tags
 from tomodistill.tracking.registry import STUDENTS, register
-from tomodistill.tracking.results import result_of
+from tomodistill.tracking.results import VERSION, result_of
 from tomodistill.tracking.reuse import ensure
-from tomodistill.tracking.runs import Run, take_over_run
+from tomodistill.tracking.runs import take_over_run
 
 FLAGS = scale_flags("simulation", "preprocessing", "teacher", "student")
-VERSION = "registered.version"  # tag of a student's run
 
 
 def main(arguments: list[str]) -> None:
     """The entry point."""
     scale, run_id = scale_from(parse_flags(__doc__, FLAGS, arguments)), take_over_run()
     check_box(NETWORKS[scale.student.student], scale.simulation.box)  # before hours of teacher
-    run = ensure_student(ensure_upstream(scale), scale.student, run_id=run_id)
-    version = run.data.tags.get(VERSION)
-    kept = f"version {version} of {STUDENTS}" if version else "a control, never registered"
-    trained = f"{scale.student.student} on {scale.student.labels} labels"
-    print(f"{trained}: {summary(result_of(run))}; {kept}")
+    result = ensure_student(ensure_upstream(scale), scale.student, run_id=run_id)
+    version = f"version {result.version} of {STUDENTS}"
+    kept = version if result.version else "a control, never registered"
+    print(f"{result.network} on {result.labels} labels: {summary(result)}; {kept}")
 
 
-def ensure_student(upstream: Upstream, config: StudentConfig, *, run_id: str | None = None) -> Run:
-    """The run of this student, trained if it does not exist; registered unless it is a control."""
+def ensure_student(
+    upstream: Upstream, config: StudentConfig, *, run_id: str | None = None
+) -> Result:
+    """What this student reached, trained if it does not exist; registered unless a control."""
     digest = phase_digest(
         packages=SOURCES,
         config=config,
@@ -64,7 +64,7 @@ def ensure_student(upstream: Upstream, config: StudentConfig, *, run_id: str | N
         digest=digest,
         name=f"{config.student} {config.labels} labels, seed {config.seed}",
         make=lambda: _distill(upstream, config),
-        load=lambda run: run,
+        load=result_of,
         run_id=run_id,
     )
 

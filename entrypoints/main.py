@@ -14,6 +14,7 @@ from tomodistill.networks.table import NETWORKS, check_box
 from tomodistill.scales import Scale
 from tomodistill.tracking.links import run_url
 from tomodistill.tracking.records import log_config
+from tomodistill.tracking.results import result_of
 from tomodistill.tracking.runs import phase_run, read_run, take_over_run
 
 STUDENTS = "students"  # flag: which to compare
@@ -34,10 +35,10 @@ def main(arguments: list[str]) -> None:
     with phase_run("main", name=name, run_id=run_id) as parent:
         log_config(simulation=scale.simulation, preprocessing=scale.preprocessing)
         upstream = ensure_upstream(scale)
-        runs = [read_run(upstream.teacher.run_id)]
-        runs += [ensure_student(upstream, student) for student in students]
-        record(runs)
-    show(runs)
+        results = [result_of(read_run(upstream.teacher.run_id))]
+        results += [ensure_student(upstream, student) for student in students]
+        record(results)
+    show(results)
     print(f"tables and figure: {run_url(parent)}")
 
 

@@ -14,9 +14,9 @@ from tomodistill.distillation.soft_labels import (
 )
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
-from tomodistill.inference.version import Manifest
+from tomodistill.inference.version import Manifest, read_manifest
 from tomodistill.scales import AUTO, Scale
-from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
+from tomodistill.subtomograms.dataset import UNLABELLED, SubtomogramSet, open_set
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import (
     artifact,
@@ -70,7 +70,7 @@ def ensure_soft_labels(
 def _load(run: Run, data: SubtomogramSet, teacher: Teacher) -> SoftLabels:
     with tempfile.TemporaryDirectory() as folder:
         soft_labels = read_soft_labels(artifact(run, FILE, Path(folder)))
-    names = data.header.class_names
+    names = read_manifest(teacher.folder).class_names
     soft_labels.check(teacher=teacher.digest, data=data.digest, class_names=names)
     return soft_labels
 
@@ -97,7 +97,9 @@ def _make(scale: Scale, data: SubtomogramSet, teacher: Teacher) -> None:
 
 def _check(data: SubtomogramSet, manifest: Manifest) -> None:
     """Raises InputError unless the set is of the kind the teacher was trained on."""
-    for name in ("box", "voxel_spacing", "contrast"):
+    labelled = bool((data.labels != UNLABELLED).any())
+    of_labels = ("class_names",) if labelled else ()
+    for name in ("box", "voxel_spacing", "contrast", *of_labels):
         wanted, found = getattr(manifest, name), getattr(data.header, name)
         if wanted != found:
             raise InputError(

@@ -26,7 +26,8 @@ from tomodistill.tracking.flavor import LoggedVersion, log_version
 from tomodistill.tracking.records import log_figure, log_metrics, log_report, log_text
 from tomodistill.tracking.results import DECISIONS
 
-# What decides a trained network and its measurements: with another source it is trained again.
+# With another source of these packages and modules a network is trained again. The entry points
+# themselves do not count.
 SOURCES = (
     "networks",
     "distillation",

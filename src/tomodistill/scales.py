@@ -35,7 +35,7 @@ _PAPER_TRAINING: dict[str, Any] = {
 _SMOKE_TRAINING: dict[str, Any] = {"batch_size": 4, "epochs": 1}
 
 # Builtin complexes of similar size: a linear classifier on power spectra mistakes them for each
-# other most. Every `simulate` run measures that control (test/power_spectrum_accuracy).
+# other most. Every teacher's run measures that control (test/power_spectrum_accuracy).
 _ALIKE = (
     "aspartate_carbamoyltransferase,beta_galactosidase,clpp,glutamine_synthetase,"
     "gtp_cyclohydrolase,hemocyanin,leucine_aminopeptidase,p97"

@@ -83,11 +83,17 @@ def test_a_damaged_set_is_made_again(loop):
     assert open_set(path, verify=True).digest == digest
 
 
-def test_soft_labels_of_another_kind_of_set_are_refused(loop, capsys):
-    scale = configure("smoke", {"voxel_spacing": "8"})
-    other = simulate.ensure_set(scale)
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"voxel_spacing": "8"}, "the teacher's voxel_spacing, 10.0; found 8.0"),
+        ({"classes": "clpp,groel,p97"}, "the teacher's class_names, ('clpp', 'groel', 'rubisco')"),
+    ],
+)
+def test_soft_labels_of_another_kind_of_set_are_refused(loop, changes, words, capsys):
+    other = simulate.ensure_set(configure("smoke", changes))
     assert entry(["soft_labels", *SMOKE, "--set", str(other.path)]) == 2
-    assert "the teacher's voxel_spacing, 10.0; found 8.0" in capsys.readouterr().err
+    assert words in capsys.readouterr().err
     other.path.unlink()
 
 

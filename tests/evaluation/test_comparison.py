@@ -64,15 +64,15 @@ def test_the_table_of_runs_ranks_by_validation_and_shows_what_differs():
     warm = replace(SOFT, config={**SOFT.config, "student.temperature": "9.0"})
     table = table_of_runs([HARD, warm, TEACHER])
     names = [column.name for column in table.columns]
-    assert names[:4] == ["run", "network", "labels", "student.temperature"]
-    assert [row[0] for row in table.rows] == ["big hard", "s3 soft", "s3 hard"]
-    assert [row[3] for row in table.rows] == ["5.0", "9.0", "5.0"]
+    assert names[:5] == ["run", "version", "network", "labels", "student.temperature"]
+    assert [row[0].text for row in table.rows] == ["big hard", "s3 soft", "s3 hard"]
+    assert [row[4] for row in table.rows] == ["5.0", "9.0", "5.0"]
     assert "student.temperature" not in [c.name for c in table_of_runs(RESULTS).columns]
 
 
 def test_a_run_with_an_address_is_a_link():
-    row = table_of_runs([replace(SOFT, url="http://ui/run")]).rows[0]
-    assert row[0] == "[s3 soft](http://ui/run)"
+    row = table_of_runs([replace(SOFT, url="http://ui/run", version="4")]).rows[0]
+    assert row[:2] == [("s3 soft", "http://ui/run"), "4"]
 
 
 def test_the_papers_tables_hold_one_run_of_each():

@@ -1,4 +1,4 @@
-from tomodistill.evaluation.table import Column, Interval, Table
+from tomodistill.evaluation.table import Column, Interval, Link, Table
 
 TABLE = Table(
     (Column("model"), Column("accuracy", ".2f"), Column("parameters", ",.0f")),
@@ -24,3 +24,9 @@ def test_csv_has_numbers_in_full_and_three_columns_for_an_interval():
         "teacher,0.951,0.9,0.98,18316599",
         '"s3, soft",,,,161639',
     ]
+
+
+def test_a_link_leads_somewhere_or_is_its_text():
+    table = Table((Column("run"),), [[Link("a", "http://ui/a")], [Link("b", "")]])
+    assert table.markdown().splitlines()[2:] == ["| [a](http://ui/a) |", "| b |"]
+    assert table.csv().splitlines() == ["run,run_url", "a,http://ui/a", "b,"]

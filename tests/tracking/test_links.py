@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 import mlflow
 import pytest
 
+from tomodistill.evaluation.comparison import Result
 from tomodistill.tracking.links import compare_url, run_url, students_url
 
 
@@ -12,10 +13,14 @@ def run(run_id, experiment_id="0"):
     return SimpleNamespace(info=SimpleNamespace(run_id=run_id, experiment_id=experiment_id))
 
 
+def result(run_id, experiment_id="0"):
+    return Result("s3", "student", "soft", {}, run_id=run_id, experiment_id=experiment_id)
+
+
 @pytest.fixture
 def at_server():
     before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri("http://127.0.0.1:5123/")
+    mlflow.set_tracking_uri("http://me:secret@127.0.0.1:5123/")  # the login is not shown
     yield "http://127.0.0.1:5123"
     mlflow.set_tracking_uri(before)
 
@@ -26,7 +31,8 @@ def test_a_server_is_its_own_ui(at_server):
 
 
 def test_compared_runs_are_named_in_the_address(at_server):
-    query = parse_qs(urlsplit(compare_url([run("a"), run("b", "1")])).fragment.partition("?")[2])
+    address = urlsplit(compare_url([result("a"), result("b", "1")]))
+    query = parse_qs(address.fragment.partition("?")[2])
     assert json.loads(query["runs"][0]) == ["a", "b"]
     assert json.loads(query["experiments"][0]) == ["0", "1"]
     assert query["workflowType"] == ["machine_learning"]

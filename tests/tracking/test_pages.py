@@ -22,6 +22,7 @@ def test_an_experiment_gets_a_view_that_ranks_by_validation(client, experiment):
     assert view["name"] == "Students"
     assert state["orderByKey"] == "metrics.`val/accuracy`"
     assert state["orderByAsc"] is False
+    assert "attributes.status = 'FINISHED'" in state["searchFilter"]
     assert {"metrics.`speedup`", "metrics.`test/accuracy`"} <= set(state["selectedColumns"])
 
 

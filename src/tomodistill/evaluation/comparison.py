@@ -6,7 +6,7 @@ Tables 1 and 2 are those of arXiv 1801.10597; its test time is given relative to
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tomodistill.evaluation.table import Cell, Column, Interval, Table
+from tomodistill.evaluation.table import Cell, Column, Interval, Link, Table
 
 _NORMAL_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 CONTROL = "test/power_spectrum_accuracy"  # metric of a teacher's run
@@ -21,10 +21,14 @@ class Result:
     role: str  # "teacher" or "student"
     labels: str  # "soft" or "hard"
     metrics: Mapping[str, float]  # by the names they have in MLflow
-    name: str = ""
-    url: str = ""
     config: Mapping[str, str] = field(default_factory=dict)  # "student.temperature" -> "5.0"
     correct: Mapping[str, bool] = field(default_factory=dict)  # test item id -> decided right
+    # Of its run, where it has one:
+    name: str = ""
+    url: str = ""
+    run_id: str = ""
+    experiment_id: str = ""
+    version: str | None = None  # in the model registry
 
     def interval(self, metric: str, low: str, high: str) -> Interval:
         """A metric with its ends; the ratios of a teacher to itself are 1."""
@@ -134,7 +138,7 @@ def table_of_runs(results: Sequence[Result]) -> Table:
     """One row for each run, the best on the validation part first; settings that differ beside."""
     settings = _differing(results)
     columns = (
-        *(Column(name) for name in ("run", "network", "labels", *settings)),
+        *(Column(name) for name in ("run", "version", "network", "labels", *settings)),
         *(Column(name, ".3f") for name in ("val/accuracy", "test/accuracy")),
         Column("test/items", ".0f"),
         *(
@@ -150,7 +154,8 @@ def table_of_runs(results: Sequence[Result]) -> Table:
 
 def _row_of_run(of: Result, settings: Sequence[str]) -> list[Cell]:
     return [
-        f"[{of.name}]({of.url})" if of.url else of.name,
+        Link(of.name, of.url),
+        of.version,
         of.network,
         of.labels,
         *(of.config.get(setting) for setting in settings),

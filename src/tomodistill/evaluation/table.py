@@ -15,7 +15,15 @@ class Interval(NamedTuple):
     high: float
 
 
-Cell = str | float | Interval | None
+class Link(NamedTuple):
+    """A text, and the page it leads to ("" = none)."""
+
+    text: str
+    url: str
+
+
+Cell = str | float | Interval | Link | None
+_SUFFIXES: dict[type, tuple[str, ...]] = {Interval: ("", "_low", "_high"), Link: ("", "_url")}
 
 
 class Column(NamedTuple):
@@ -42,20 +50,22 @@ class Table:
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def csv(self) -> str:
-        """Numbers in full; an interval takes three columns: name, name_low, name_high."""
-        wide = [any(isinstance(row[i], Interval) for row in self.rows) for i in self._indices]
+        """Numbers in full; an interval takes three columns (x, x_low, x_high), a link two."""
+        suffixes = [self._suffixes(index) for index in range(len(self.columns))]
+        named = zip(self.columns, suffixes, strict=True)
+        header = [column.name + suffix for column, of in named for suffix in of]
+        rows = [
+            [value for cell, of in zip(row, suffixes, strict=True) for value in _values(cell, of)]
+            for row in self.rows
+        ]
         text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        names = map(_spread, (column.name for column in self.columns), wide)
-        writer.writerow([name for group in names for name in group])
-        for row in self.rows:
-            cells = map(_values, row, wide)
-            writer.writerow([value for group in cells for value in group])
+        csv.writer(text, lineterminator="\n").writerows([header, *rows])
         return text.getvalue()
 
-    @property
-    def _indices(self) -> range:
-        return range(len(self.columns))
+    def _suffixes(self, index: int) -> tuple[str, ...]:
+        """Names of the CSV columns that this column takes."""
+        kinds = [_SUFFIXES.get(type(row[index]), ("",)) for row in self.rows]
+        return max(kinds, key=len, default=("",))
 
 
 def _shown(cell: Cell, form: str) -> str:
@@ -64,14 +74,13 @@ def _shown(cell: Cell, form: str) -> str:
     if isinstance(cell, Interval):
         value, low, high = (f"{number:{form}}" for number in cell)
         return f"{value} ({low} to {high})"
+    if isinstance(cell, Link):
+        return f"[{cell.text}]({cell.url})" if cell.url else cell.text
     return cell if isinstance(cell, str) else f"{cell:{form}}"
 
 
-def _spread(name: str, wide: bool) -> list[str]:
-    return [name, f"{name}_low", f"{name}_high"] if wide else [name]
-
-
-def _values(cell: Cell, wide: bool) -> list[str | float]:
-    if isinstance(cell, Interval):
-        return list(cell)
-    return ["" if cell is None else cell, *([""] * 2 if wide else [])]
+def _values(cell: Cell, suffixes: tuple[str, ...]) -> list[str | float]:
+    """As many values as the column has names."""
+    given: list[str | float]
+    given = [*cell] if isinstance(cell, Interval | Link) else ["" if cell is None else cell]
+    return given + [""] * (len(suffixes) - len(given))

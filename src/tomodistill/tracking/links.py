@@ -4,10 +4,11 @@ import json
 from collections.abc import Sequence
 from urllib.parse import quote
 
-import mlflow
 from mlflow.entities import Run
 
+from tomodistill.evaluation.comparison import Result
 from tomodistill.tracking.pages import VIEW_KEY
+from tomodistill.tracking.store import store_address
 
 LOCAL_UI = "http://127.0.0.1:5000"  # where `mlflow ui` listens
 _MODE = "workflowType=machine_learning"  # the UI opens in its GenAI mode otherwise
@@ -24,15 +25,15 @@ def students_url(experiment_id: str) -> str:
     return f"{_base()}/#/experiments/{experiment_id}/runs?{view}&{_MODE}"
 
 
-def compare_url(runs: Sequence[Run]) -> str:
-    """The page that compares runs."""
-    ids = [run.info.run_id for run in runs]
-    experiments = sorted({run.info.experiment_id for run in runs})
+def compare_url(results: Sequence[Result]) -> str:
+    """The page that compares the runs of these results."""
+    ids = [result.run_id for result in results]
+    experiments = sorted({result.experiment_id for result in results})
     asked = f"runs={quote(json.dumps(ids))}&experiments={quote(json.dumps(experiments))}"
     return f"{_base()}/#/compare-runs?{asked}&{_MODE}"
 
 
 def _base() -> str:
     """The tracking server is the UI; a database file has none until `mlflow ui` is started."""
-    uri = str(mlflow.get_tracking_uri())
-    return uri.rstrip("/") if uri.startswith(("http://", "https://")) else LOCAL_UI
+    address = store_address()
+    return address.rstrip("/") if address.startswith(("http://", "https://")) else LOCAL_UI

@@ -47,7 +47,7 @@ def introduce(experiment_id: str) -> None:
 
 def _view() -> str:
     state: dict[str, Any] = {
-        "searchFilter": "metrics.`val/accuracy` > 0",
+        "searchFilter": "metrics.`val/accuracy` > 0 AND attributes.status = 'FINISHED'",
         "orderByKey": "metrics.`val/accuracy`",
         "orderByAsc": False,
         "selectedColumns": list(_COLUMNS),

@@ -1,5 +1,6 @@
 """What goes into the active run: configuration, metrics, figures, files, data sets."""
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,8 +17,8 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
 from tomodistill.errors import InputError
 from tomodistill.subtomograms.dataset import SPLITS, SubtomogramSet
-from tomodistill.tracking.store import explain
 
+_LOST = "No such artifact|404 Client Error"  # on a disk; through a server
 _LONGEST_DATASET_DIGEST = 36  # characters, MLflow's limit
 
 
@@ -120,16 +121,14 @@ class _SetDataset(MetaDataset):
 
 def artifact(run: Run, name: str, folder: Path) -> Path:
     """Fetch an artifact of a run into `folder`. Raises InputError if the store has lost it."""
-    run_id = run.info.run_id
+    uri = f"{run.info.artifact_uri}/{name}"  # a "runs:/" address would hide why it fails
     try:
-        fetched = mlflow.artifacts.download_artifacts(
-            run_id=run_id, artifact_path=name, dst_path=str(folder)
-        )
+        fetched = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))
     except MlflowException as error:
-        if explain(error):  # the store does not answer: that says nothing of the artifact
-            raise
+        if not re.search(_LOST, str(error)):
+            raise  # a store that does not answer says nothing of the artifact
         raise InputError(
-            expected=f"the artifact {name} of run {run_id}",
+            expected=f"the artifact {name} of run {run.info.run_id}",
             found="none in the store",
             todo="If the checkout was moved: make setup. Else run that phase again.",
         ) from error

@@ -54,8 +54,9 @@ def register(
     )
     client = MlflowClient()
     client.update_model_version(STUDENTS, registered.version, description)
-    client.update_registered_model(STUDENTS, _ABOUT)
-    return _resolved(MlflowClient().get_model_version(STUDENTS, registered.version))
+    if not client.get_registered_model(STUDENTS).description:  # what people wrote there stays
+        client.update_registered_model(STUDENTS, _ABOUT)
+    return _resolved(client.get_model_version(STUDENTS, registered.version))
 
 
 def resolve(uri: str) -> ResolvedVersion:

@@ -1,11 +1,11 @@
 """Finished trainings in the store, as values that can be compared."""
 
 import csv
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import mlflow
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
@@ -14,50 +14,53 @@ from tomodistill.errors import InputError
 from tomodistill.evaluation.comparison import Result
 from tomodistill.tracking.links import run_url
 from tomodistill.tracking.records import artifact
-from tomodistill.tracking.runs import PHASE
+from tomodistill.tracking.runs import DIGEST, PHASE, search
 
 DECISIONS = "tables/test_decisions.csv"  # artifact of a training: what it made of each test item
+VERSION = "registered.version"  # tag of a student's run
 _SETTINGS = ("preprocessing.", "teacher.", "student.", "simulation.")
+# What every training of ours has; other projects in a shared store may have phases too.
+_OURS = f"tags.`{DIGEST}` LIKE '%' AND tags.`data.sha256` LIKE '%'"
 
 
 def result_of(run: Run) -> Result:
-    """What one finished training measured."""
+    """What one finished training measured. Raises InputError if the store has lost a part of it."""
     tags, is_teacher = run.data.tags, run.data.tags[PHASE] == "teacher"
     settings = {k: v for k, v in run.data.params.items() if k.startswith(_SETTINGS)}
     return Result(
         network=tags["teacher"] if is_teacher else tags["student"],
         role="teacher" if is_teacher else "student",
-        labels="hard" if is_teacher else tags["labels"],
+        labels=tags["labels"],
         metrics=run.data.metrics,
-        name=str(run.info.run_name),
-        url=run_url(run),
         config={"data": tags["data.sha256"][:8], **settings},
         correct=_correct(run),
+        name=str(run.info.run_name),
+        url=run_url(run),
+        run_id=run.info.run_id,
+        experiment_id=run.info.experiment_id,
+        version=tags.get(VERSION),
     )
 
 
-def find_trainings(filter: str) -> list[Run]:
+def find_results(filter: str) -> list[Result]:
     """Finished trainings that match an MLflow filter, and the teachers of the students among them.
 
-    Raises InputError for a filter that MLflow does not understand.
+    Those that the store has lost a part of are named and left out. Raises InputError for a filter
+    that MLflow does not understand.
     """
-    students = _search("distill", filter)
-    teachers = {run.info.run_id: run for run in _search("teacher", filter)}
-    for student in students:
-        wanted = student.data.tags["teacher.run_id"]
-        if wanted not in teachers:
-            teachers[wanted] = mlflow.get_run(wanted)
-    return [*teachers.values(), *students]
+    runs = {
+        run.info.run_id: run for phase in ("teacher", "distill") for run in _find(phase, filter)
+    }
+    teachers = {run.data.tags.get("teacher.run_id") for run in runs.values()}
+    missing = sorted(teacher for teacher in teachers if teacher and teacher not in runs)
+    found = {teacher: _read(teacher) for teacher in missing} | runs
+    return [result for run in found.values() if run and (result := _usable(run))]
 
 
-def _search(phase: str, filter: str) -> Sequence[Run]:
-    client = MlflowClient()
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    finished = f"tags.`{PHASE}` = '{phase}' AND attributes.status = 'FINISHED'"
-    # A run that only points to an earlier one measured nothing, and has no phase.
-    asked = f"{finished} AND {filter}" if filter else finished
+def _find(phase: str, filter: str) -> Iterator[Run]:
+    finished = f"tags.`{PHASE}` = '{phase}' AND attributes.status = 'FINISHED' AND {_OURS}"
     try:
-        return list(client.search_runs(experiments, asked, order_by=["start_time ASC"]))
+        yield from search(f"{finished} AND {filter}" if filter else finished)
     except MlflowException as error:
         if error.error_code != "INVALID_PARAMETER_VALUE":
             raise
@@ -66,6 +69,24 @@ def _search(phase: str, filter: str) -> Sequence[Run]:
             found=f"{filter!r}: {error.message}",
             todo="For example: tags.student = 's3' AND metrics.speedup > 2",
         ) from error
+
+
+def _read(run_id: str) -> Run | None:
+    """A run; None if it was removed."""
+    try:
+        return MlflowClient().get_run(run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+def _usable(run: Run) -> Result | None:
+    try:
+        return result_of(run)
+    except InputError as error:
+        print(f"left out: {error.expected}: {error.found}", file=sys.stderr)
+        return None
 
 
 def _correct(run: Run) -> dict[str, bool]:

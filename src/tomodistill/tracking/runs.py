@@ -25,6 +25,7 @@ __all__ = [
     "find_finished",
     "phase_run",
     "read_run",
+    "search",
     "take_over_run",
 ]
 
@@ -79,17 +80,26 @@ def close_as_killed(run_id: str) -> None:
             client.set_terminated(run_id, "KILLED")
 
 
-def find_finished(phase: str, digest: str) -> Run | None:
-    """The newest finished run of a phase with the same inputs, in any experiment."""
+def search(filter: str) -> Iterator[Run]:
+    """The runs that match an MLflow filter, in any experiment, the newest first."""
     client = MlflowClient()
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    newest_first, token = ["start_time DESC"], None
+    while True:
+        page = client.search_runs(experiments, filter, order_by=newest_first, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def find_finished(phase: str, digest: str) -> Run | None:
+    """The newest finished run of a phase with the same inputs, in any experiment."""
     wanted = f"tags.`{PHASE}` = '{phase}' AND tags.`{DIGEST}` = '{digest}'"
-    finished = f"{wanted} AND attributes.status = 'FINISHED'"
-    runs = client.search_runs(experiments, finished, order_by=["start_time DESC"], max_results=1)
-    if not runs:
-        return None
-    print(f"{phase}: found in run {runs[0].info.run_id}", flush=True)
-    return runs[0]
+    found = next(search(f"{wanted} AND attributes.status = 'FINISHED'"), None)
+    if found is not None:
+        print(f"{phase}: found in run {found.info.run_id}", flush=True)
+    return found
 
 
 def close_as_reused(run_id: str, found: Run) -> None:
