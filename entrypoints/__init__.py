@@ -1,1 +1,14 @@
 """One thin script for each entry point of MLproject: flags -> call -> record."""
+
+NAMES = (
+    "main",
+    "simulate",
+    "teacher",
+    "soft_labels",
+    "distill",
+    "compare",
+    "promote",
+    "rollback",
+    "status",
+    "serve",
+)

@@ -12,20 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from entrypoints import NAMES
 from tomodistill.errors import InputError
 
-NAMES = (
-    "main",
-    "simulate",
-    "teacher",
-    "soft_labels",
-    "distill",
-    "compare",
-    "promote",
-    "rollback",
-    "status",
-    "serve",
-)
 EXIT_INPUT, EXIT_SIGNAL = 2, 128  # a signal's number is added, as shells do
 _STOPS = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a scheduler's end of time, a lost terminal
 _ONCE_SECONDS = 5.0  # Ctrl-C on `mlflow run` brings a SIGTERM right after: one stop, not two

@@ -1,14 +1,13 @@
 """Put a student into production, through the gates."""
 
-import getpass
 from dataclasses import fields
-from datetime import UTC, datetime
 
 from entrypoints.flags import config_flags, config_from, parse_flags
 from tomodistill import places
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
 from tomodistill.scales import AUTO, parse
+from tomodistill.tracking.audit import who_and_when
 from tomodistill.tracking.gates import Gates, failures
 from tomodistill.tracking.records import log_metrics, log_tags
 from tomodistill.tracking.registry import (
@@ -56,9 +55,10 @@ def promote(chosen: ResolvedVersion, gates: Gates, *, force: bool) -> str:
         )
     shown = {name: metrics[name] for name in REPORTED if name in metrics}
     measured = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
+    by, at = who_and_when()
     audit = {
-        "promoted.by": getpass.getuser(),
-        "promoted.at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "promoted.by": by,
+        "promoted.at": at,
         "promoted.gates": ", ".join(f"{f.name}={getattr(gates, f.name):g}" for f in fields(gates)),
         "promoted.measured": measured,
         "promoted.forced": "; ".join(reasons) if reasons else "no",

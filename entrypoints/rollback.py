@@ -1,10 +1,8 @@
 """Put the version that was in production before back into production."""
 
-import getpass
-from datetime import UTC, datetime
-
 from entrypoints.flags import parse_flags
 from tomodistill.errors import InputError
+from tomodistill.tracking.audit import who_and_when
 from tomodistill.tracking.registry import STUDENTS, previous, set_production
 from tomodistill.tracking.runs import phase_run, take_over_run
 
@@ -22,9 +20,7 @@ def main(arguments: list[str]) -> None:
             todo="Promote one: mlflow run . -e promote -P version=N",
         )
     with phase_run("rollback", name=f"roll back to {back.version}", run_id=run_id):
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        set_production(
-            back.version,
-            {"promoted.by": getpass.getuser(), "promoted.at": now, "promoted.forced": "rollback"},
-        )
+        by, at = who_and_when()
+        audit = {"promoted.by": by, "promoted.at": at, "promoted.forced": "rollback"}
+        set_production(back.version, audit)
     print(f"in production: version {back.version} of {STUDENTS}")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from entrypoints.__main__ import NAMES
+from entrypoints import NAMES
 from entrypoints.flags import parse_flags
 from tomodistill.tracking.lost import mark_lost
 from tomodistill.tracking.registry import STUDENTS, ResolvedVersion, in_production, previous

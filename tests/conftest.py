@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,20 @@ if TYPE_CHECKING:  # Keras takes ten seconds to import: only fixtures that need 
 ROOT = Path(__file__).parent.parent
 BOX = 8  # voxels of the tiny set
 CLASS_NAMES = ("ribosome", "proteasome", "chaperonin")
+# The user's own store and data: no test may find them, or write to them.
+USERS = (
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_EXPERIMENT_NAME",
+    "MLFLOW_REGISTRY_URI",
+    "MLFLOW_RUN_ID",
+    "MLFLOW_TRACKING_URI",
+    "TOMODISTILL_DATA",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    for name in USERS:
+        os.environ.pop(name, None)
     # Keras reads TensorFlow's variables with np.array, which NumPy 2 deprecates for them.
     message = "__array__ implementation doesn't accept a copy keyword"
     config.addinivalue_line("filterwarnings", f"ignore:{message}:DeprecationWarning")

@@ -27,12 +27,14 @@ from entrypoints.__main__ import main
 target, nth, number, *arguments = sys.argv[1:]
 module, _, name = target.rpartition(".")
 module, calls = importlib.import_module(module), []
+CTRL_C = str(int(signal.SIGINT))  # of a terminal: it reaches the worker processes too
 original = getattr(module, name)
 
 def struck(*args, **kwargs):
     calls.append(1)
     if len(calls) == int(nth):
-        os.kill(os.getpid(), int(number))
+        strike, target = (os.killpg, os.getpgid(0)) if number == CTRL_C else (os.kill, os.getpid())
+        strike(target, int(number))
     return original(*args, **kwargs)
 
 if __name__ == "__main__":
@@ -50,15 +52,16 @@ def scratch(tmp_path):
         yield tmp_path
 
 
-def strike(number, target, nth=1):
-    """Exit code and messages of a `distill` that a signal hits at a call of `target`."""
-    command = [sys.executable, "struck.py", target, str(nth), str(int(number)), "distill", *SMOKE]
+def strike(number, target, nth=1, *, command=("distill",)):
+    """Exit code and messages of an entry point that a signal hits at a call of `target`."""
+    struck = [sys.executable, "struck.py", target, str(nth), str(int(number)), *command, *SMOKE]
     done = subprocess.run(
-        command,
+        struck,
         env=environment(mlflow.get_tracking_uri()),
         capture_output=True,
         text=True,
         timeout=240,
+        start_new_session=True,  # a group of its own, which the signal does not leave
     )
     return done.returncode, done.stderr
 
@@ -93,6 +96,20 @@ def processes_here(folder):
         except psutil.Error:
             continue
     return found
+
+
+def test_ctrl_c_while_workers_simulate_is_one_line(scratch):
+    many = ("simulate", "--items", "192")  # so late that every worker works
+    code, said = strike(
+        signal.SIGINT, "tomodistill.subtomograms.dataset._check", nth=150, command=many
+    )
+    assert code == 128 + signal.SIGINT
+    assert "Traceback" not in said
+    assert [line for line in said.splitlines() if "SpawnPoolWorker" in line] == []
+    assert said.endswith(GOES_ON)
+    assert list(Path("data/sets").iterdir()) == []
+    assert states()["simulate"] == ["KILLED"]
+    wait_for(lambda: not processes_here(scratch))
 
 
 def test_a_distillation_struck_ever_later_goes_on_where_it_was(scratch, capsys):

@@ -4,7 +4,8 @@ from dataclasses import fields
 import pytest
 from mlflow.tracking import MlflowClient
 
-from entrypoints.__main__ import NAMES, main
+from entrypoints import NAMES
+from entrypoints.__main__ import main
 from entrypoints.flags import config_flags, config_from, parse_flags, scale_flags, scale_from
 from serving.config import ServiceConfig
 from tests.processes import working_in

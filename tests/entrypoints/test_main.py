@@ -2,19 +2,23 @@
 
 import errno
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import mlflow
 import pytest
 from mlflow.tracking import MlflowClient
 
-from entrypoints import serve, status
-from entrypoints.__main__ import NAMES, main
+from entrypoints import NAMES, serve, status
+from entrypoints.__main__ import main
 from tests.processes import environment, free_port, working_in
 from tomodistill.tracking.runs import phase_run, take_over_run
+
+SET_BYTES = 12 * 4 * 24**3 + 2**20  # that a set of 12 items of box 24 asks for
 
 
 @pytest.fixture(scope="module")
@@ -133,12 +137,17 @@ def test_the_service_waits_for_a_store_and_help_needs_none(tmp_path, monkeypatch
 def test_a_full_disk_in_a_real_process_and_then_room(store, tmp_path):
     """What was finished is found again; what was not leaves nothing behind."""
     code = (
-        "import resource, sys; from entrypoints.__main__ import main; size = int(sys.argv[1]);"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY));"
+        "import resource, sys; from entrypoints.__main__ import main;"
+        "limits = int(sys.argv[1]), resource.getrlimit(resource.RLIMIT_FSIZE)[1];"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, limits);"
         "sys.exit(main(['simulate', '--scale', 'smoke', '--items', '12', '--box', '24']))"
     )
     command = [sys.executable, "-c", code]
     uri = mlflow.get_tracking_uri()
+    database = Path(uri.removeprefix("sqlite:///")).stat().st_size
+    scarce = database + 300_000  # bytes: for the lines of the run, not for the set
+    assert scarce < SET_BYTES
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)
     full, room = (
         subprocess.run(
             [*command, size],
@@ -148,7 +157,7 @@ def test_a_full_disk_in_a_real_process_and_then_room(store, tmp_path):
             text=True,
             timeout=120,
         )
-        for size in ("1200000", "-1")
+        for size in (str(scarce), str(most))
     )
     assert full.returncode == 2, full.stderr
     assert full.stderr.splitlines()[-1].startswith("error: expected room to write; found a full")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from entrypoints.__main__ import NAMES
+from entrypoints import NAMES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = yaml.safe_load((ROOT / "MLproject").read_text())

@@ -47,14 +47,24 @@ def test_a_failure_keeps_what_stood_there(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_process_left_goes_when_no_one_can_write_it(tmp_path: Path) -> None:
-    old, young, other = (tmp_path / f"{n}.partial" for n in ("a.h5.1", "a.h5.2", "b.h5.1"))
-    for path in (old, young, other):
-        path.write_text("half")
-    for path in (old, other):
+    names = ("a.h5", "a.h5", "b.h5")
+    old, young, other = (left_behind(tmp_path / name) for name in names)
+    foreign = tmp_path / "holiday.partial"  # of another program
+    foreign.write_text("half")
+    for path in (old, other, foreign):
         age(path)
     with whole_file(tmp_path / "a.h5") as partial:
         partial.write_text("whole")
-    assert set(tmp_path.iterdir()) == {tmp_path / "a.h5", young, other}
+    assert set(tmp_path.iterdir()) == {tmp_path / "a.h5", young, foreign}
+
+
+def left_behind(path: Path) -> Path:
+    """What a killed writer of `path` leaves."""
+    with whole_file(path) as partial:
+        partial.write_text("half")
+        partial.with_suffix(".kept").hardlink_to(partial)
+    path.unlink()
+    return partial.with_suffix(".kept").rename(partial)
 
 
 def test_a_folder_is_as_young_as_what_is_in_it(tmp_path: Path) -> None:
@@ -111,11 +121,13 @@ except OSError as error:
 def test_a_full_disk_is_told_before_the_work_and_leaves_nothing(tmp_path: Path, limit: int) -> None:
     path, paths = tmp_path / "set.h5", os.pathsep.join(str(p) for p in sys.path)
 
+    _, most = resource.getrlimit(resource.RLIMIT_FSIZE)  # only root may raise it
+
     def fill(size: int) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-c", FILL, str(path)],
             env={**os.environ, "PYTHONPATH": paths},
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, most)),
             capture_output=True,
             text=True,
             timeout=60,
@@ -126,7 +138,7 @@ def test_a_full_disk_is_told_before_the_work_and_leaves_nothing(tmp_path: Path, 
     assert f"expected room to write; found a full disk or quota: {tmp_path}" in full.stdout
     assert list(tmp_path.iterdir()) == []
     if limit:  # once is enough
-        assert fill(resource.RLIM_INFINITY).stdout.count("item") == 12
+        assert fill(most).stdout.count("item") == 12
         assert list(tmp_path.iterdir()) == [path]
 
 
@@ -140,9 +152,14 @@ def test_a_full_disk_is_told_before_the_work_and_leaves_nothing(tmp_path: Path, 
         (OSError("1180980 requested and 262128 written"), "a full disk or quota"),  # NumPy
         (OSError(errno.ENOSPC, "file write failed: filename = '/x/a.h5', errno"), "quota: /x/a.h5"),
         (RuntimeError("(sqlite3.OperationalError) database or disk is full"), "room to write"),
-        (PermissionError(errno.EACCES, "Permission denied", "/x"), "may be written; found none at"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), "and written; found none at /x"),
         (OSError(errno.EROFS, "Read-only file system", "/x/y"), "found none at /x/y"),
-        (RuntimeError("attempt to write a readonly database"), "a place that may be written"),
+        (RuntimeError("[Errno 13] Permission denied: '/x/y'"), "found none at /x/y"),  # wrapped
+        (RuntimeError("[Errno 13] Permission denied: '/x' -> '/y'"), "found none at /y"),
+        (
+            RuntimeError("attempt to write a readonly database"),
+            "a place that may be read and written",
+        ),
     ],
 )
 def test_faults_of_a_disk_are_one_line(error: Exception, words: str) -> None:

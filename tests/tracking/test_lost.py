@@ -1,6 +1,8 @@
 """Which runs are marked, and which are never touched."""
 
+import platform
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import mlflow
@@ -8,6 +10,7 @@ import pytest
 from mlflow.entities import LoggedModelStatus, Metric
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_SOURCE_NAME
 
+from tomodistill.tracking.audit import who_and_when
 from tomodistill.tracking.lost import SILENCE, mark_lost
 from tomodistill.tracking.owner import owner_tags
 from tomodistill.tracking.runs import phase_run
@@ -32,7 +35,7 @@ def marked():
 @pytest.mark.parametrize(
     ("tags", "ago", "why"),
     [
-        ({"phase": "teacher", **GONE}, 0, f"process {HERE['process.pid']} is gone"),
+        ({"phase": "teacher", **GONE}, 0, "process {pid} is gone"),
         ({"phase": "teacher", **ELSEWHERE}, HOUR + 1000, "no sign of life since"),
         (OPENED, HOUR + 1000, "no sign of life since"),
         (OPENED | {MLFLOW_SOURCE_NAME: str(PROJECT)}, HOUR + 1000, "no sign of life since"),
@@ -42,12 +45,15 @@ def marked():
 def test_a_lost_run_is_marked_once(client, tags, ago, why):
     run_id = opened(client, tags, ago=ago)
     (lost,) = mark_lost(NAMES, PROJECT)
-    assert (lost.run_id, lost.why[: len(why)]) == (run_id, why)
+    assert lost.run_id == run_id
+    assert lost.why.startswith(why.format(pid=HERE["process.pid"]))
     run = client.get_run(run_id)
     assert run.info.status == "KILLED"
     assert run.info.end_time == run.info.start_time  # it never gave another sign of life
     assert run.data.tags["lost.why"] == lost.why
-    assert {"lost.noticed_at", "lost.noticed_by"} <= set(run.data.tags)
+    assert run.data.tags["lost.noticed_by"] == f"{who_and_when()[0]}@{platform.node()}"
+    noticed = datetime.fromisoformat(run.data.tags["lost.noticed_at"])
+    assert timedelta(0) <= datetime.now(UTC) - noticed < SILENCE
     assert marked() == []
 
 

@@ -1,4 +1,5 @@
 import ast
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -6,6 +7,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from tests.processes import wait_for
 from tomodistill.tracking.owner import Owner, owner_of, owner_tags
 
 
@@ -37,8 +39,7 @@ def test_a_process_that_ended_is_gone_even_before_it_is_buried(this: Owner) -> N
     child.stdout.close()
     assert owner is not None
     assert owner.is_local
-    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
-        pass
+    wait_for(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE)
     assert owner.is_gone
     child.wait()
     assert owner.is_gone
@@ -47,6 +48,24 @@ def test_a_process_that_ended_is_gone_even_before_it_is_buried(this: Owner) -> N
 def test_a_pid_given_to_another_process_later(this: Owner) -> None:
     earlier = replace(this, started=f"{float(this.started) - 60:.2f}")
     assert earlier.is_gone
+
+
+@pytest.mark.parametrize("seen", [psutil.NoSuchProcess, psutil.AccessDenied])
+@pytest.mark.parametrize("answer", [None, PermissionError])
+def test_a_process_that_is_hidden_is_not_gone(
+    this: Owner, monkeypatch: pytest.MonkeyPatch, seen: type[psutil.Error], answer: type | None
+) -> None:
+    def look(pid: int) -> None:
+        raise seen(pid)
+
+    def kill(pid: int, number: int) -> None:
+        assert (pid, number) == (int(this.pid), 0)
+        if answer:
+            raise answer
+
+    monkeypatch.setattr(psutil, "Process", look)
+    monkeypatch.setattr(os, "kill", kill)
+    assert not this.is_gone
 
 
 def test_what_cannot_be_seen_from_here_is_not_said_to_be_gone(this: Owner) -> None:

@@ -3,17 +3,21 @@
 import os
 import socket
 import sqlite3
+import threading
 import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import mlflow
 import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from requests import HTTPError
 
 from tests.processes import free_port
 from tomodistill.errors import InputError
 from tomodistill.tracking import store
-from tomodistill.tracking.store import check_store, explain, hurried
+from tomodistill.tracking.store import check_store, explain, hurried, store_address
 
 
 @pytest.fixture
@@ -40,6 +44,62 @@ def test_a_server_that_does_not_answer(using):
     assert time.monotonic() - began < 15
     assert "expected a tracking store that answers; found Connection refused (http://127" in said
     assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    ("code", "body"), [(401, "You are not authenticated."), (403, "Permission denied")]
+)
+def test_a_server_that_refuses_the_login(using, code, body):
+    with answering(code, body) as port:
+        using(f"http://user:secret@127.0.0.1:{port}")
+        said = fault_of(check_store)
+    assert "expected a login that the tracking store takes" in said
+    assert body in said
+    assert said.endswith("MLFLOW_TRACKING_PASSWORD, or ask for the permission.")
+    assert "secret" not in said
+
+
+@contextmanager
+def answering(code, body):
+    """The port of a server that says the same to everything."""
+
+    class Refusal(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(code)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        do_POST = do_GET
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    ("uri", "address"),
+    [
+        ("http://user:secret@server:5000/x", "http://server:5000/x"),
+        ("postgresql://user:sec@ret@server/store", "postgresql://server/store"),
+        ("sqlite:////home/a@b/mlflow.db", "sqlite:////home/a@b/mlflow.db"),
+    ],
+)
+def test_an_address_has_no_login(using, uri, address):
+    using(uri)
+    assert store_address() == address
+
+
+def test_a_login_within_a_message_is_not_told():
+    said = str(explain(MlflowException("API request to http://user:secret@server/api failed")))
+    assert "found API request to http://server/api failed (" in said
 
 
 def test_a_server_that_is_silent(using, monkeypatch):
@@ -114,6 +174,9 @@ def raised_from(outer, inner):
         (MlflowException("(sqlite3.OperationalError) attempt to write a readonly database"), "may"),
         (MlflowException("(psycopg2.OperationalError) connection to server failed"), "answers"),
         (MlflowException("API request to http://x failed with exception y"), "answers"),
+        (HTTPError("503 Server Error: Service Unavailable for url: http://x"), "answers"),
+        (HTTPError("403 Client Error: Forbidden for url: http://x"), "MLFLOW_TRACKING_USERNAME"),
+        (MlflowException("PERMISSION_DENIED: Permission denied"), "MLFLOW_TRACKING_PASSWORD"),
         (raised_from(RuntimeError("close"), OSError(28, "No space left on device")), "room"),
         (raised_from(AttributeError("x"), MlflowException("API request to http://x")), "answers"),
     ],

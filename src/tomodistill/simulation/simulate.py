@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from multiprocessing.pool import Pool
+from multiprocessing.resource_tracker import ensure_running
 from typing import Literal
 
 import numpy as np
@@ -106,8 +110,7 @@ def simulate(
     if workers <= 1:
         yield from map(maker, items)
         return
-    context = multiprocessing.get_context("spawn")  # safe beside threads, TensorFlow's too
-    with context.Pool(workers, _start_worker, (maker,)) as pool:
+    with _pool(workers, maker) as pool:
         yield from pool.imap(_make_in_worker, items, chunksize=CHUNK)
 
 
@@ -148,6 +151,20 @@ class _Maker:
         seed = item_seed(self.set_id, item.split, item.index)
         structure = self.structures[item.label]
         return simulate_subtomogram(structure, item, config=self.config, seed=seed)
+
+
+@contextmanager
+def _pool(workers: int, maker: _Maker) -> Iterator[Pool]:
+    """Worker processes that Ctrl-C never reaches: this process hears it, and ends them."""
+    ensure_running()  # would let signals through again when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers inherit it
+    context = multiprocessing.get_context("spawn")  # safe beside threads, TensorFlow's too
+    try:
+        with context.Pool(workers, _start_worker, (maker,)) as pool:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            yield pool
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _maker: _Maker  # of this worker process, set once when it starts

@@ -1,7 +1,6 @@
 """Files that are whole or not there: nothing half-written ever stands under its final name."""
 
 import errno
-import glob
 import os
 import re
 import shutil
@@ -19,20 +18,26 @@ from tomodistill.errors import InputError
 # What h5py raises, by where it stumbles, for a file that is damaged or of another kind.
 HDF5_ERRORS = (AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError)
 ABANDONED_SECONDS = 3600.0  # a partial file that long unchanged has no writer any more
+# Of any name: what was left by the writer of a file that stands by now goes with the next file.
+_PARTIAL = f"*.{'[0-9a-f]' * 12}.partial"
 _HDF5_OVERHEAD = 2**20  # bytes that an HDF5 file needs beside its values, generously
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 # NumPy says only how much it wrote; the others have no errno once a library has wrapped them.
 _FULL_WORDS = r"\d+ requested and \d+ written|database or disk is full|No space left on device"
-_FORBIDDEN_WORDS = r"readonly database"
+_FORBIDDEN_WORDS = r"readonly database|Permission denied"
+_NAMED = (  # by HDF5, and by the system's errors that a library wrapped
+    r"filename = '([^']+)'|unable to open file: name = '([^']+)'"
+    r"|\[Errno \d+\] [^:]+: (?:'[^']+' -> )?'([^']+)'"
+)
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Gives a name beside `path` to write to; moves it to `path` at the end, or removes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    remove_abandoned(path.parent, f"{glob.escape(path.name)}.*.partial")
+    remove_abandoned(path.parent, _PARTIAL)
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.partial")
     try:
         yield partial
@@ -69,11 +74,10 @@ def remove_abandoned(folder: Path, pattern: str) -> None:
 
 
 def disk_fault(error: BaseException) -> InputError | None:
-    """The one line for a full disk or a place that cannot be written; None for anything else."""
+    """The one line for a full disk or a place out of reach; None for anything else."""
     number, text = (error.errno, str(error)) if isinstance(error, OSError) else (None, str(error))
-    names = (
-        getattr(error, name, None) for name in ("filename2", "filename")
-    )  # copied to; the file
+    # Of a copy filename2 is where it goes.
+    names = (getattr(error, name, None) for name in ("filename2", "filename"))
     where = next(filter(None, names), None) or _named_in(text)
     if number in _FULL or re.search(_FULL_WORDS, text):
         return InputError(
@@ -83,7 +87,7 @@ def disk_fault(error: BaseException) -> InputError | None:
         )
     if number in _FORBIDDEN or re.search(_FORBIDDEN_WORDS, text):
         return InputError(
-            expected="a place that may be written",
+            expected="a place that may be read and written",
             found=f"none at {where}",
             todo="Change its permissions, or choose another place.",
         )
@@ -114,8 +118,8 @@ def _last_change(path: Path) -> float:
 
 
 def _named_in(text: str) -> str:
-    """HDF5 puts the file into its message; many others name none."""
-    named = re.search(r"filename = '([^']+)'|unable to open file: name = '([^']+)'", text)
+    """The file that a message names; many name none."""
+    named = re.search(_NAMED, text)
     if named:
         return next(name for name in named.groups() if name)
     return f"the working directory, the tracking store or {tempfile.gettempdir()}"

@@ -1,8 +1,7 @@
 """Runs that say RUNNING though nothing works on them: a killed process cannot close its run."""
 
-import getpass
 import platform
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,8 +10,9 @@ from mlflow.entities import LoggedModelStatus, Run
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_PROJECT_ENTRY_POINT, MLFLOW_SOURCE_NAME
 
+from tomodistill.tracking.audit import who_and_when
 from tomodistill.tracking.owner import owner_of
-from tomodistill.tracking.runs import PHASE
+from tomodistill.tracking.runs import PHASE, search
 
 # A run logs system metrics every ten seconds; MLflow itself gives up on a store after minutes.
 SILENCE = timedelta(hours=1)
@@ -35,24 +35,13 @@ def mark_lost(entry_points: Collection[str], project: Path) -> list[LostRun]:
     """
     client, now = MlflowClient(), datetime.now(UTC)
     lost = []
-    for run in _running(client):
+    for run in list(search(_RUNNING)):  # all before the first is marked: pages would shift
         why = _why(run, now) if _is_ours(run, entry_points, project) else None
         # Read again: what was gone a moment ago may have closed its run before it went.
         if why and client.get_run(run.info.run_id).info.status == "RUNNING":
-            _mark(client, run, why, now)
+            _mark(client, run, why)
             lost.append(LostRun(run.info.run_id, str(run.info.run_name), why))
     return lost
-
-
-def _running(client: MlflowClient) -> Iterator[Run]:
-    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-    token: str | None = None
-    while True:
-        page = client.search_runs(experiments, _RUNNING, max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
 
 
 def _is_ours(run: Run, entry_points: Collection[str], project: Path) -> bool:
@@ -86,12 +75,12 @@ def _last_sign(run: Run) -> datetime:
     return datetime.fromtimestamp(max([run.info.start_time, *logged]) / 1000, UTC)
 
 
-def _mark(client: MlflowClient, run: Run, why: str, now: datetime) -> None:
-    run_id = run.info.run_id
+def _mark(client: MlflowClient, run: Run, why: str) -> None:
+    run_id, (by, at) = run.info.run_id, who_and_when()
     for name, value in {
         "lost.why": why,
-        "lost.noticed_at": now.isoformat(timespec="seconds"),
-        "lost.noticed_by": f"{getpass.getuser()}@{platform.node()}",
+        "lost.noticed_at": at,
+        "lost.noticed_by": f"{by}@{platform.node()}",
     }.items():
         client.set_tag(run_id, name, value)
     client.set_terminated(run_id, "KILLED", end_time=int(_last_sign(run).timestamp() * 1000))

@@ -49,8 +49,20 @@ def _runs(pid: int, started: float) -> bool:
     try:
         alive = psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
         return alive and abs(_started(pid) - started) < _SAME
-    except psutil.NoSuchProcess:
+    except psutil.NoSuchProcess:  # of those that /proc shows: it may hide other users' (hidepid)
+        return _answers(pid)
+    except psutil.AccessDenied:
+        return True
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)  # sends nothing
+    except ProcessLookupError:
         return False
+    except PermissionError:  # of another user
+        return True
+    return True
 
 
 def _started(pid: int) -> float:

@@ -4,7 +4,7 @@ import logging
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -26,8 +26,17 @@ _HURRY = {  # instead of minutes: nothing is lost yet, or nothing can be won any
 }
 _LIBRARIES = ("mlflow", "requests", "sqlalchemy", "sqlite3", "urllib3")
 _LONGEST = 200  # characters of a library's own words
+_LOGIN = re.compile(r"://[^/\s]*@")  # a name and a password within an address
 
 # Words of an error -> what was expected, what to do.
+_REFUSALS = (
+    (
+        r"failed with error code 40[13]\b|\b40[13] Client Error|UNAUTHENTICATED"
+        r"|CUSTOMER_UNAUTHORIZED|PERMISSION_DENIED",
+        "a login that the tracking store takes",
+        "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or ask for the permission.",
+    ),
+)
 _FAULTS = (
     (
         r"database is locked",
@@ -45,8 +54,8 @@ _FAULTS = (
         "Name one with MLFLOW_TRACKING_URI: sqlite:///FILE or http://SERVER.",
     ),
     (
-        r"API request to|Connection|Timeout|\(\w*\.?OperationalError\)|unable to open database"
-        r"|disk I/O error",
+        r"API request to|\b5\d\d Server Error|Connection|Timeout|\(\w*\.?OperationalError\)"
+        r"|unable to open database|disk I/O error",
         "a tracking store that answers",
         "Start it, or name another with MLFLOW_TRACKING_URI; then give the same command again.",
     ),
@@ -55,10 +64,15 @@ _FAULTS = (
 
 def explain(error: BaseException) -> InputError | None:
     """What a user can mend behind an error, of the disk or of the store; None for a bug."""
-    causes = list(_causes(error))
-    disk = (disk_fault(cause) for cause in causes)
-    store = (_store_fault(cause) for cause in causes)
-    return next((fault for fault in (*disk, *store) if fault), None)
+    # A refusal is looked for first: it says "Permission denied" as a disk does.
+    looks = (_refusal, disk_fault, _store_fault)
+    faults = (look(cause) for look in looks for cause in _causes(error))
+    return next((fault for fault in faults if fault), None)
+
+
+def store_address() -> str:
+    """Where the tracking store is, without the login that its URI may hold."""
+    return _LOGIN.sub("://", str(mlflow.get_tracking_uri()))
 
 
 def check_store() -> None:
@@ -98,22 +112,30 @@ def _check_sqlite(path: Path) -> None:
         database.rollback()
 
 
+def _refusal(error: BaseException) -> InputError | None:
+    return _told(error, _REFUSALS)
+
+
 def _store_fault(error: BaseException) -> InputError | None:
+    return _told(error, _FAULTS)
+
+
+def _told(error: BaseException, rows: Sequence[tuple[str, str, str]]) -> InputError | None:
+    """What the first of the rows says whose words the error has."""
     text = str(error)
     if type(error).__module__.split(".")[0] not in _LIBRARIES:
         return None
-    for words, expected, todo in _FAULTS:
+    for words, expected, todo in rows:
         if re.search(words, text) or re.search(words, type(error).__name__):
             return InputError(expected=expected, found=_found(text), todo=todo)
     return None
 
 
 def _found(text: str) -> str:
-    """The core of a library's message, and the store's address without a password."""
-    address = re.sub(r"//[^/@]*@", "//", str(mlflow.get_tracking_uri()))
+    """The core of a library's message, and the store's address; neither with a login."""
     reason = re.search(r"\[Errno -?\d+\] ([^'\")]+)|\(\w+\.\w*Error\) ([^\n]+)", text)
     core = next(filter(None, reason.groups())) if reason else text.partition("\n")[0]
-    return f"{core[:_LONGEST]} ({address})"
+    return f"{_LOGIN.sub('://', core)[:_LONGEST]} ({store_address()})"
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
