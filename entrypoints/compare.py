@@ -22,6 +22,11 @@ from tomodistill.tracking.runs import phase_run, take_over_run
 
 FILTER = "filter"  # flag: MLflow's words for which runs; nothing = all of them
 FLAGS = {FILTER: ""}
+TITLES = {
+    "table_1": "Table 1: teacher and students",
+    "table_2": "Table 2: students on soft labels beside their teacher",
+    "runs": "Runs, the best on the validation part first",
+}
 
 
 def main(arguments: list[str]) -> None:
@@ -66,5 +71,5 @@ def tables(results: Sequence[Result]) -> dict[str, Table]:
 
 def as_text(named: Mapping[str, Table], results: Sequence[Result]) -> str:
     """Markdown."""
-    parts = [f"**{name.replace('_', ' ')}**\n\n{table.markdown()}" for name, table in named.items()]
+    parts = [f"**{TITLES[name]}**\n\n{table.markdown()}" for name, table in named.items()]
     return "\n\n".join([*parts, notes(results)])

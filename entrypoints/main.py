@@ -13,7 +13,7 @@ from tomodistill.distillation.config import StudentConfig
 from tomodistill.networks.table import NETWORKS, check_box
 from tomodistill.scales import Scale
 from tomodistill.tracking.links import run_url
-from tomodistill.tracking.records import log_config
+from tomodistill.tracking.records import log_config, log_set
 from tomodistill.tracking.results import result_of
 from tomodistill.tracking.runs import phase_run, read_run, take_over_run
 
@@ -35,6 +35,7 @@ def main(arguments: list[str]) -> None:
     with phase_run("main", name=name, run_id=run_id) as parent:
         log_config(simulation=scale.simulation, preprocessing=scale.preprocessing)
         upstream = ensure_upstream(scale)
+        log_set(upstream.data, "comparison")
         results = [result_of(read_run(upstream.teacher.run_id))]
         results += [ensure_student(upstream, student) for student in students]
         record(results)

@@ -112,7 +112,7 @@ def test_soft_minus_hard_is_paired_by_item(store):
 
 def test_the_page_of_the_comparison_opens_with_its_tables(store):
     run = runs("main")[0]
-    assert run.data.tags["mlflow.note.content"].startswith("**table 1**")
+    assert run.data.tags["mlflow.note.content"].startswith("**Table 1: teacher and students**")
     artifacts = {a.path for a in MlflowClient().list_artifacts(run.info.run_id, "tables")}
     names = ("table_1", "table_2", "runs")
     assert artifacts == {f"tables/{name}.{suffix}" for name in names for suffix in ("md", "csv")}

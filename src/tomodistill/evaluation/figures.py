@@ -78,22 +78,19 @@ def comparison_figure(results: Sequence[Result]) -> Figure:
     for name, colour in _OF_LABELS.items():
         axes.scatter([], [], color=colour, label=name)
     axes.legend(frameon=False, fontsize=8)
-    axes.margins(0.15)
+    axes.margins(x=0.3, y=0.2)  # room for the names
     return figure
 
 
 def _bubble(axes: Axes, of: Result, *, area: float) -> None:
     colour = _OF_LABELS["teacher" if of.role == "teacher" else f"{of.labels} labels"]
     at, (accuracy, low, high) = of.speedup.value, of.accuracy
-    ends = [[accuracy - low], [high - accuracy]]
-    axes.errorbar(at, accuracy, ends, color=colour, linewidth=1, capsize=2)
-    axes.scatter(at, accuracy, max(area, _SMALLEST_BUBBLE), color=colour, alpha=0.6)
+    area = max(area, _SMALLEST_BUBBLE)
+    axes.errorbar(at, accuracy, [[accuracy - low], [high - accuracy]], color=colour, capsize=2)
+    axes.scatter(at, accuracy, area, color=colour, alpha=0.6)
     if of.labels == "soft" or of.role == "teacher":
+        label = f"{of.network}\n{of.metrics['cost/parameters']:,.0f} parameters"
+        beside = ((area / np.pi) ** 0.5 + 5, 0)  # points: the bubble's radius and a little
         axes.annotate(
-            f"{of.network}, {of.metrics['cost/parameters']:,.0f}",
-            (at, high),
-            xytext=(0, 4),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
+            label, (at, accuracy), beside, textcoords="offset points", va="center", fontsize=8
         )
