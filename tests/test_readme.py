@@ -60,7 +60,7 @@ def run(command, project, environment):
 def test_the_marked_commands_work_in_order(project, environment):
     activate, *phases, serve, curl = commands()
     assert activate == "source .venv/bin/activate"
-    assert len(phases) == 4
+    assert len(phases) == 5
     for command in phases:
         done = run(smoke(command), project, environment)
         assert done.returncode == 0, done.stderr[-3000:]
