@@ -4,6 +4,7 @@ The entry points are imported late, so that worker processes do not import Tenso
 """
 
 import importlib
+import logging
 import os
 import signal
 import sys
@@ -23,7 +24,9 @@ _ONCE_SECONDS = 5.0  # Ctrl-C on `mlflow run` brings a SIGTERM right after: one 
 def main(arguments: list[str]) -> int:
     """Run one entry point; a mistake, a fault or a stop ends it with one line and an exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", str(sys.stderr.isatty()))
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")  # of tiny files
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # not of our pages
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)  # each new network is traced anew
     name, *rest = arguments or ["--help"]
     if name not in NAMES:
         print(f"usage: python -m entrypoints {{{','.join(NAMES)}}} [--help]", file=sys.stderr)

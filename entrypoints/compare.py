@@ -15,7 +15,7 @@ from tomodistill.evaluation.comparison import (
 )
 from tomodistill.evaluation.figures import comparison_figure
 from tomodistill.evaluation.table import Table
-from tomodistill.tracking.links import compare_url, students_url
+from tomodistill.tracking.links import compare_url, students_url, ui_hint
 from tomodistill.tracking.records import log_description, log_figure, log_text
 from tomodistill.tracking.results import find_results
 from tomodistill.tracking.runs import phase_run, take_over_run
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
         raise InputError(
             expected="finished trainings of students or teachers",
             found=f"none with filter={filter!r}" if filter else "none",
-            todo="Train some: mlflow run . -e main",
+            todo="Ask for less with filter=..." if filter else "Train some: mlflow run . -e main",
         )
     if run_id:
         with phase_run("compare", name=f"compare {filter or 'all'}", run_id=run_id):
@@ -59,13 +59,13 @@ def show(results: Sequence[Result]) -> None:
     """The tables, for a terminal, and where to see the same in the UI."""
     plain = [replace(result, url="") for result in results]
     print(as_text(tables(plain), plain))
-    print(f"\nin the UI (start it with `mlflow ui`): {students_url(results[0].experiment_id)}")
+    print(f"\nin the UI{ui_hint()}: {students_url(results[0].experiment_id)}")
     print(f"these runs alone: {compare_url(results)}")
 
 
 def tables(results: Sequence[Result]) -> dict[str, Table]:
     """The paper's two tables, where the results are one comparison, and one row for each run."""
-    of_paper = {"table_1": table_1(results), "table_2": table_2(results)}
+    of_paper = {"table_1": table_1(results), "table_2": table_2(results)}  # one run a cell
     return (of_paper if is_one_comparison(results) else {}) | {"runs": table_of_runs(results)}
 
 

@@ -30,7 +30,7 @@ from tomodistill.networks.table import NETWORKS, check_box
 from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_description, log_set, log_tags
-from tomodistill.tracking.registry import STUDENTS, register
+from tomodistill.tracking.registry import CLASS_NAMES, STUDENTS, register
 from tomodistill.tracking.results import VERSION, result_of
 from tomodistill.tracking.reuse import ensure
 from tomodistill.tracking.runs import take_over_run
@@ -108,6 +108,7 @@ def _lineage(upstream: Upstream, config: StudentConfig) -> dict[str, str]:
         "soft_labels.run_id": upstream.soft_labels_run_id,
         "soft_labels.sha256": upstream.soft_labels.digest,
         "data.sha256": upstream.data.digest,
+        CLASS_NAMES: ", ".join(upstream.data.header.class_names),
     }
 
 

@@ -40,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(
             expected="flags that this entry point has",
             found=message,
-            todo="See them with --help.",
+            todo="See them: PYTHONPATH=src python -m entrypoints NAME --help",
         )
 
 

@@ -1,5 +1,6 @@
 """Put a student into production, through the gates."""
 
+import sys
 from dataclasses import fields
 
 from entrypoints.flags import config_flags, config_from, parse_flags
@@ -11,9 +12,11 @@ from tomodistill.tracking.audit import who_and_when
 from tomodistill.tracking.gates import Gates, failures
 from tomodistill.tracking.records import log_metrics, log_tags
 from tomodistill.tracking.registry import (
+    CLASS_NAMES,
     STUDENTS,
     ResolvedVersion,
     download,
+    in_production,
     newest,
     resolve,
     set_production,
@@ -32,6 +35,7 @@ def main(arguments: list[str]) -> None:
     gates: Gates = config_from(Gates, given)
     force = parse("force", given["force"], bool)
     chosen = _choose(given["student"], given["version"])
+    _warn_of_other_classes(chosen, in_production())
     with phase_run("promote", name=f"promote {chosen.version}", run_id=run_id):
         measured = promote(chosen, gates, force=force)
     print(f"in production: version {chosen.version} of {STUDENTS}: {measured}")
@@ -54,7 +58,7 @@ def promote(chosen: ResolvedVersion, gates: Gates, *, force: bool) -> str:
             todo="Train a better one, or promote it all the same with force=true.",
         )
     shown = {name: metrics[name] for name in REPORTED if name in metrics}
-    measured = ", ".join(f"{name} {value:.3f}" for name, value in shown.items())
+    measured = ", ".join(f"{name} {value:.4g}" for name, value in shown.items())
     by, at = who_and_when()
     audit = {
         "promoted.by": by,
@@ -67,6 +71,18 @@ def promote(chosen: ResolvedVersion, gates: Gates, *, force: bool) -> str:
     log_metrics(shown)
     set_production(chosen.version, audit)
     return measured
+
+
+def _warn_of_other_classes(chosen: ResolvedVersion, current: ResolvedVersion | None) -> None:
+    """The newest version of a student may have been trained on another set."""
+    given = chosen.tags.get(CLASS_NAMES)
+    before = current.tags.get(CLASS_NAMES) if current else given
+    if given != before:
+        print(
+            f"warning: version {chosen.version} knows other classes than the one in production: "
+            f"{given}; until now {before}",
+            file=sys.stderr,
+        )
 
 
 def _choose(student: str, version: str) -> ResolvedVersion:

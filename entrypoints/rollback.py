@@ -21,6 +21,6 @@ def main(arguments: list[str]) -> None:
         )
     with phase_run("rollback", name=f"roll back to {back.version}", run_id=run_id):
         by, at = who_and_when()
-        audit = {"promoted.by": by, "promoted.at": at, "promoted.forced": "rollback"}
+        audit = {"promoted.by": by, "promoted.at": at, "promoted.forced": "no, rolled back"}
         set_production(back.version, audit)
     print(f"in production: version {back.version} of {STUDENTS}")

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from tomodistill import places
+from tomodistill.errors import InputError
 from tomodistill.evaluation.figures import montage_figure
 from tomodistill.scales import Scale
 from tomodistill.simulation.config import SimulationConfig
@@ -47,6 +48,7 @@ def ensure_set(scale: Scale, *, run_id: str | None = None) -> SubtomogramSet:
     structures = load_structures(
         config.structures, classes=config.classes, voxel_spacing=config.voxel_spacing
     )
+    _warn_of_cut(structures, config)
     name = set_id(config, structures)
     digest = phase_digest(packages=("simulation", "subtomograms"), set_id=name)
     path = places.sets() / f"{digest[:16]}.h5"
@@ -55,14 +57,23 @@ def ensure_set(scale: Scale, *, run_id: str | None = None) -> SubtomogramSet:
         digest=digest,
         name=f"simulate {len(structures)} classes, SNR {config.snr:g}",
         make=lambda: _make(scale, structures, path, name),
-        load=lambda run: open_set(path, verify=True),
+        load=lambda run: _load(path),
         run_id=run_id,
     )
 
 
+def _load(path: Path) -> SubtomogramSet:
+    if not path.exists():
+        raise InputError(
+            expected=f"a subtomogram set at {path}",
+            found="no such file on this machine",
+            todo="Simulate it.",
+        )
+    return open_set(path, verify=True)
+
+
 def _make(scale: Scale, structures: tuple[Structure, ...], path: Path, name: str) -> None:
     places.writable(path.parent)
-    _warn_of_cut(structures, scale.simulation)
     log_config(simulation=scale.simulation)
     _record(_make_set(scale, structures, path, name))
     full_band, in_band = measure_snr(scale.simulation, structures, resolution=BAND)

@@ -5,7 +5,13 @@ from pathlib import Path
 from entrypoints import NAMES
 from entrypoints.flags import parse_flags
 from tomodistill.tracking.lost import mark_lost
-from tomodistill.tracking.registry import STUDENTS, ResolvedVersion, in_production, previous
+from tomodistill.tracking.registry import (
+    CLASS_NAMES,
+    STUDENTS,
+    ResolvedVersion,
+    in_production,
+    previous,
+)
 from tomodistill.tracking.runs import phase_run, take_over_run
 
 FLAGS: dict[str, str] = {}
@@ -13,6 +19,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 _FACTS = (
     "student",
     "labels",
+    CLASS_NAMES,
     "teacher",
     "teacher.run_id",
     "data.sha256",

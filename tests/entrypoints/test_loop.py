@@ -166,7 +166,7 @@ def test_soft_labels_that_belong_elsewhere_are_made_again(loop, changes, capsys)
     right = read_soft_labels(stored)
     write_soft_labels(stored, replace(right, **changes))
     soft_labels.main(SMOKE)
-    assert "soft_labels: made again, for those of" in capsys.readouterr().err
+    assert "soft_labels: made again: soft labels of the" in capsys.readouterr().err
     made = runs("soft_labels")[-1]
     assert made.info.run_id != run.info.run_id
     assert made.data.tags["soft_labels.sha256"] == right.digest
@@ -209,6 +209,16 @@ def test_promote_rollback_status_and_stage(loop, capsys):
     assert resolve(f"models:/{STUDENTS}/production").version == "1"
     status.main([])
     assert "in production: version 1 of subtomogram-student" in capsys.readouterr().out
+
+
+def test_other_classes_in_production_are_warned_of(loop, capsys):
+    MlflowClient().set_model_version_tag(STUDENTS, "2", "class_names", "clpp, p97")
+    promote.main(["--version", "2", "--force", "true"])
+    assert "version 2 knows other classes" in capsys.readouterr().err
+    assert "class_names          clpp, p97" in (status.main([]), capsys.readouterr().out)[1]
+    promote.main(["--version", "1", "--force", "true"])
+    assert "clpp, groel, rubisco; until now clpp, p97" in capsys.readouterr().err
+    MlflowClient().set_model_version_tag(STUDENTS, "2", "class_names", "clpp, groel, rubisco")
 
 
 def test_python_function_flavor_agrees_with_the_classifier(loop):

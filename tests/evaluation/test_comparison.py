@@ -84,10 +84,10 @@ def test_the_papers_tables_hold_one_run_of_each():
 
 
 def test_notes_warn_of_different_test_items():
-    assert "do not compare" not in notes(RESULTS)
+    assert "different test items" not in notes(RESULTS)
     assert "power spectra: 0.600" in notes(RESULTS)
     other = replace(SOFT, config={"data": "xyz"})
-    assert "do not compare" in notes([*RESULTS, other])
+    assert """-P filter='tags.`data.sha256` LIKE "abc%"'""" in notes([*RESULTS, other])
 
 
 def test_summary_says_accuracy_with_its_interval_and_the_ratios():

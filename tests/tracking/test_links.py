@@ -6,7 +6,7 @@ import mlflow
 import pytest
 
 from tomodistill.evaluation.comparison import Result
-from tomodistill.tracking.links import compare_url, run_url, students_url
+from tomodistill.tracking.links import compare_url, run_url, students_url, ui_hint
 
 
 def run(run_id, experiment_id="0"):
@@ -27,6 +27,7 @@ def at_server():
 
 def test_a_server_is_its_own_ui(at_server):
     assert run_url(run("abc", "7")).startswith(f"{at_server}/#/experiments/7/runs/abc?")
+    assert ui_hint() == ""
     assert students_url("7").startswith(f"{at_server}/#/experiments/7/runs?viewStateShareKey=")
 
 
@@ -44,5 +45,6 @@ def test_a_database_is_shown_by_a_local_ui(tmp_path, monkeypatch):
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/mlflow.db")
     try:
         assert run_url(run("abc")).startswith("http://127.0.0.1:5000/#/")
+        assert "mlflow ui" in ui_hint()
     finally:
         mlflow.set_tracking_uri(before)

@@ -48,7 +48,7 @@ def test_a_result_that_is_gone_is_made_again(phase, capsys):
     second = phase("a", load=lambda run: refuse(run) if run.info.run_id == first else "new")
     assert second == "new"
     assert phase.made == ["a", "a"]
-    assert f"made again, for none of {first}" in capsys.readouterr().err
+    assert f"made again: its files: none of {first}" in capsys.readouterr().err
 
 
 def test_an_error_that_is_no_loss_makes_nothing_again(phase):

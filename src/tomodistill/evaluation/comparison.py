@@ -10,6 +10,10 @@ from tomodistill.evaluation.table import Cell, Column, Interval, Link, Table
 
 _NORMAL_95 = 1.959964  # two-sided 95 % quantile of the normal distribution
 CONTROL = "test/power_spectrum_accuracy"  # metric of a teacher's run
+_MIXED = (
+    " **These runs have different test items. Those of one set alone:** "
+    """-P filter='tags.`data.sha256` LIKE "{data}%"'"""
+)
 _AS_TEACHER = {"accuracy_rate": 1.0, "compression_rate": 1.0, "speedup": 1.0}
 
 
@@ -97,12 +101,12 @@ def notes(results: Sequence[Result]) -> str:
     """What the numbers of the tables are, and their control."""
     items = sorted({f"{of.metrics['test/items']:.0f}" for of in results})
     controls = sorted({f"{of.metrics[CONTROL]:.3f}" for of in results if CONTROL in of.metrics})
-    sets = {of.config.get("data") for of in results}
-    mixed = " **The runs have different test items: do not compare them.**" if len(sets) > 1 else ""
+    sets = sorted({of.config["data"] for of in results})
     return (
         f"{' or '.join(items)} test items, 95 % intervals (Wilson; soft minus hard: paired on the "
-        f"same items); speedup: median and quartiles of paired rounds. Choose by val/accuracy. "
-        f"Control, a linear classifier on power spectra: {' or '.join(controls)}.{mixed}"
+        "same items); speedup: median and quartiles of paired rounds. Choose by val/accuracy. "
+        f"Control, a linear classifier on power spectra: {' or '.join(controls)}."
+        + (_MIXED.format(data=sets[0]) if len(sets) > 1 else "")
     )
 
 

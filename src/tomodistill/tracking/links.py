@@ -33,7 +33,11 @@ def compare_url(results: Sequence[Result]) -> str:
     return f"{_base()}/#/compare-runs?{asked}&{_MODE}"
 
 
+def ui_hint() -> str:
+    """What to do before a link leads anywhere; nothing with a tracking server, which is the UI."""
+    return " (start it with `mlflow ui`)" if _base() == LOCAL_UI else ""
+
+
 def _base() -> str:
-    """The tracking server is the UI; a database file has none until `mlflow ui` is started."""
     address = store_address()
     return address.rstrip("/") if address.startswith(("http://", "https://")) else LOCAL_UI

@@ -25,7 +25,7 @@ from tomodistill.subtomograms.files import remove_abandoned
 STUDENTS = "subtomogram-student"
 PRODUCTION, PREVIOUS = "production", "previous"
 STAGE = "Production"
-DIGEST_TAG = "version.sha256"
+DIGEST_TAG, CLASS_NAMES = "version.sha256", "class_names"
 _ABOUT = (  # what the registry's page says of the model
     "Students that classify subtomograms, distilled from a teacher. The alias `production` names "
     "the one in service (`mlflow run . -e promote -P student=s3`), `previous` the one before it "

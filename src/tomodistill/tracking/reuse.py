@@ -42,7 +42,9 @@ def _found(phase: str, digest: str, load: Callable[[Run], Result]) -> tuple[Run,
     if run is None:
         return None
     try:
-        return run, load(run)
+        result = load(run)
     except InputError as error:
-        print(f"{phase}: made again, for {error.found}", file=sys.stderr)
+        print(f"{phase}: made again: {error.expected}: {error.found}", file=sys.stderr)
         return None
+    print(f"{phase}: found in run {run.info.run_id}", flush=True)
+    return run, result

@@ -96,10 +96,7 @@ def search(filter: str) -> Iterator[Run]:
 def find_finished(phase: str, digest: str) -> Run | None:
     """The newest finished run of a phase with the same inputs, in any experiment."""
     wanted = f"tags.`{PHASE}` = '{phase}' AND tags.`{DIGEST}` = '{digest}'"
-    found = next(search(f"{wanted} AND attributes.status = 'FINISHED'"), None)
-    if found is not None:
-        print(f"{phase}: found in run {found.info.run_id}", flush=True)
-    return found
+    return next(search(f"{wanted} AND attributes.status = 'FINISHED'"), None)
 
 
 def close_as_reused(run_id: str, found: Run) -> None:
