@@ -28,7 +28,7 @@ GATES_OFF = "-P min_accuracy_rate=0 -P min_speedup=0"  # `smoke` learns nothing
 NEXT = """
 That was the loop. Where to look next:
   source .venv/bin/activate
-  mlflow run . -e compare          the trainings side by side, with links to the UI (start it: mlflow ui)
+  mlflow run . -e compare          the trainings side by side, and links to the UI (mlflow ui)
   mlflow run . -e status           what is in production, and why
   mlflow run . -e distill -P student=s3 -P labels=hard     the control: the same budget, no teacher
   mlflow run . -e serve            then: curl --data-binary @particle.mrc http://127.0.0.1:8000/classify
