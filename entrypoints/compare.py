@@ -65,8 +65,10 @@ def show(results: Sequence[Result]) -> None:
 
 def tables(results: Sequence[Result]) -> dict[str, Table]:
     """The paper's two tables, where the results are one comparison, and one row for each run."""
-    of_paper = {"table_1": table_1(results), "table_2": table_2(results)}  # one run a cell
-    return (of_paper if is_one_comparison(results) else {}) | {"runs": table_of_runs(results)}
+    runs = {"runs": table_of_runs(results)}
+    if not is_one_comparison(results):
+        return runs
+    return {"table_1": table_1(results), "table_2": table_2(results), **runs}
 
 
 def as_text(named: Mapping[str, Table], results: Sequence[Result]) -> str:

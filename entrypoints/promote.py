@@ -46,10 +46,8 @@ def promote(chosen: ResolvedVersion, gates: Gates, *, force: bool) -> str:
 
     Raises InputError with every reason against it.
     """
-    classifier = Classifier.load(
-        download(chosen, places.models())
-    )  # refuses what fails its self-test
-    metrics = classifier.manifest.metrics
+    folder = download(chosen, places.models())
+    metrics = Classifier.load(folder).manifest.metrics  # refuses what fails its self-test
     reasons = failures(metrics, gates)
     if reasons and not force:
         raise InputError(

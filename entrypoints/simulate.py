@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from tomodistill import places
-from tomodistill.errors import InputError
 from tomodistill.evaluation.figures import montage_figure
 from tomodistill.scales import Scale
 from tomodistill.simulation.config import SimulationConfig
@@ -57,19 +56,9 @@ def ensure_set(scale: Scale, *, run_id: str | None = None) -> SubtomogramSet:
         digest=digest,
         name=f"simulate {len(structures)} classes, SNR {config.snr:g}",
         make=lambda: _make(scale, structures, path, name),
-        load=lambda run: _load(path),
+        load=lambda run: open_set(path, verify=True),
         run_id=run_id,
     )
-
-
-def _load(path: Path) -> SubtomogramSet:
-    if not path.exists():
-        raise InputError(
-            expected=f"a subtomogram set at {path}",
-            found="no such file on this machine",
-            todo="Simulate it.",
-        )
-    return open_set(path, verify=True)
 
 
 def _make(scale: Scale, structures: tuple[Structure, ...], path: Path, name: str) -> None:

@@ -1,6 +1,7 @@
 """Everything a student learns from: the phases before distillation, found again or made."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ class Upstream:
     soft_labels: SoftLabels
     soft_labels_run_id: str
 
-    @property
+    @cached_property
     def teacher_logits(self) -> NDArray[np.float32]:
         """(n, classes) logits of the set's items, in their order, as they stand."""
         names = self.data.header.class_names

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -11,6 +12,7 @@ from mlflow.tracking import MlflowClient
 from entrypoints import compare, distill, main
 from entrypoints.__main__ import main as entry
 from tests.processes import working_in
+from tomodistill.tracking.results import find_results
 
 COMMAND = ["--scale", "smoke", "--students", "s2,s3"]
 
@@ -134,6 +136,13 @@ def test_compare_prints_the_table_of_the_runs_that_match(store, capsys):
     assert "| dsrf3d_v2 | hard |" in shown  # the teacher that the ratios are against
     assert "| s2 |" not in shown
     assert "viewStateShareKey=students" in shown
+
+
+def test_runs_of_two_sets_are_listed_and_never_paired(store):
+    teacher, hard, soft, *_ = find_results("tags.student = 's3'")
+    elsewhere = replace(soft, config={**soft.config, "data": "other"}, correct={"other": True})
+    assert list(compare.tables([teacher, hard, soft])) == ["table_1", "table_2", "runs"]
+    assert list(compare.tables([teacher, hard, elsewhere])) == ["runs"]
 
 
 def test_compare_under_mlflow_run_keeps_its_table(store, monkeypatch):

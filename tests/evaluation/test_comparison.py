@@ -43,6 +43,7 @@ TEACHER = result("big", "hard", 0.9, parameters=1000, role="teacher")
 HARD = result("s3", "hard", 0.7, parameters=10, speedup=4.0)
 SOFT = result("s3", "soft", 0.8, parameters=10, speedup=4.0)
 RESULTS = [TEACHER, HARD, SOFT]
+ELSEWHERE = replace(SOFT, config={"data": "xyz"}, correct={"another item": True})
 
 
 def test_table_1_is_the_papers_with_our_numbers():
@@ -79,6 +80,7 @@ def test_the_papers_tables_hold_one_run_of_each():
     assert is_one_comparison(RESULTS)
     assert not is_one_comparison([*RESULTS, SOFT])
     assert not is_one_comparison([HARD, SOFT])
+    assert not is_one_comparison([TEACHER, HARD, ELSEWHERE])
     assert label_pairs(RESULTS) == [(HARD, SOFT)]
     assert label_pairs([*RESULTS, SOFT]) == []
 

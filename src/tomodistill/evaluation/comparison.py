@@ -92,9 +92,11 @@ def label_pairs(results: Sequence[Result]) -> list[tuple[Result, Result]]:
 
 
 def is_one_comparison(results: Sequence[Result]) -> bool:
-    """One teacher, and no network twice on the same labels: what the paper's tables can hold."""
+    """One teacher, one set, no network twice on the same labels: what the tables can hold."""
     of_whom = [(of.network, of.labels) for of in results]
-    return len(set(of_whom)) == len(of_whom) and [of.role for of in results].count("teacher") == 1
+    one_teacher = [of.role for of in results].count("teacher") == 1
+    one_set = len({of.config.get("data") for of in results}) == 1
+    return one_teacher and one_set and len(set(of_whom)) == len(of_whom)
 
 
 def notes(results: Sequence[Result]) -> str:
@@ -143,12 +145,11 @@ def table_of_runs(results: Sequence[Result]) -> Table:
     settings = _differing(results)
     columns = (
         *(Column(name) for name in ("run", "version", "network", "labels", *settings)),
-        *(Column(name, ".3f") for name in ("val/accuracy", "test/accuracy")),
+        Column("val/accuracy", ".3f"),
+        Column("test/accuracy", ".3f"),
         Column("test/items", ".0f"),
-        *(
-            Column(name, form)
-            for name, form in (("accuracy_rate", ".3f"), ("compression_rate", ".1f"))
-        ),
+        Column("accuracy_rate", ".3f"),
+        Column("compression_rate", ".1f"),
         Column("speedup", ".2f"),
         Column("parameters", ",.0f"),
     )

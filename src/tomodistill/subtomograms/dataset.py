@@ -135,6 +135,8 @@ def open_set(path: Path, *, verify: bool = False) -> SubtomogramSet:
 
     Raises InputError for a file that is no such set, is of another schema, or was changed.
     """
+    if not path.exists():
+        raise _refusal("a subtomogram set (HDF5)", f"no such file on this machine: {path}")
     try:
         with h5py.File(path) as file:
             return _open(path, file, verify)

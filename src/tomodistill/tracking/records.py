@@ -1,6 +1,5 @@
 """What goes into the active run: configuration, metrics, figures, files, data sets."""
 
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,13 +11,11 @@ from matplotlib.figure import Figure
 from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import LoggedModelInput, Run
-from mlflow.exceptions import MlflowException
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-from tomodistill.errors import InputError
 from tomodistill.subtomograms.dataset import SPLITS, SubtomogramSet
+from tomodistill.tracking.artifacts import fetch
 
-_LOST = "No such artifact|404 Client Error"  # on a disk; through a server
 _LONGEST_DATASET_DIGEST = 36  # characters, MLflow's limit
 
 
@@ -121,15 +118,4 @@ class _SetDataset(MetaDataset):
 
 def artifact(run: Run, name: str, folder: Path) -> Path:
     """Fetch an artifact of a run into `folder`. Raises InputError if the store has lost it."""
-    uri = f"{run.info.artifact_uri}/{name}"  # a "runs:/" address would hide why it fails
-    try:
-        fetched = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(folder))
-    except MlflowException as error:
-        if not re.search(_LOST, str(error)):
-            raise  # a store that does not answer says nothing of the artifact
-        raise InputError(
-            expected=f"the artifact {name} of run {run.info.run_id}",
-            found="none in the store",
-            todo="If the checkout was moved: make setup. Else run that phase again.",
-        ) from error
-    return Path(fetched)
+    return fetch(f"{run.info.artifact_uri}/{name}", folder)  # "runs:/" would hide why it fails

@@ -21,6 +21,7 @@ from tomodistill import places
 from tomodistill.errors import InputError
 from tomodistill.inference.version import MANIFEST, file_digest, read_manifest
 from tomodistill.subtomograms.files import remove_abandoned
+from tomodistill.tracking.artifacts import fetch
 
 STUDENTS = "subtomogram-student"
 PRODUCTION, PREVIOUS = "production", "previous"
@@ -185,12 +186,7 @@ def _fetch(uri: str, folder: Path) -> None:
     remove_abandoned(places.writable(folder.parent), ".partial-*")
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
     try:
-        fetched = mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=str(partial))
-        os.replace(fetched, folder)  # "runs:/" URIs come in a folder of their own
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        raise _missing(uri, str(error.message)) from error
+        os.replace(fetch(uri, partial), folder)  # "runs:/" URIs come in a folder of their own
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
