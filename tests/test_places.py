@@ -38,6 +38,7 @@ def test_data_lies_in_the_working_directory_unless_told_otherwise(monkeypatch):
     assert places.data_folder() == Path("data")
     monkeypatch.setenv("TOMODISTILL_DATA", "/somewhere")
     assert places.sets() == Path("/somewhere/sets")
+    assert places.structures_cache() == Path("/somewhere/pdb")
     assert places.models() == ServiceConfig().cache_folder == Path("/somewhere/models")
     assert ServiceConfig(cache="mine").cache_folder == Path("mine")
 
@@ -82,7 +83,7 @@ def test_the_data_folder_has_one_home():
     named = {
         path.name
         for path in sources
-        if re.search(r"Path\(.data[/\"]|.data/(sets|models)", path.read_text())
+        if re.search(r"Path\(.data[/\"]|.data/(sets|models|pdb)", path.read_text())
     }
     assert named == {"places.py"}
 

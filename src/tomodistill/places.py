@@ -1,4 +1,4 @@
-"""Where data lies: one folder for subtomogram sets and downloaded model versions."""
+"""Where data lies: one folder for subtomogram sets and what was downloaded."""
 
 import fcntl
 import os
@@ -38,6 +38,11 @@ def sets() -> Path:
 def models() -> Path:
     """The folder of downloaded model versions."""
     return data_folder() / "models"
+
+
+def structures_cache() -> Path:
+    """The folder of structures fetched from the PDB archive."""
+    return data_folder() / "pdb"
 
 
 def writable(folder: Path) -> Path:

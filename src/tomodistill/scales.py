@@ -6,7 +6,8 @@ from typing import Any
 
 from tomodistill.distillation.config import StudentConfig, TeacherConfig, Training
 from tomodistill.errors import InputError
-from tomodistill.simulation.config import SimulationConfig
+from tomodistill.simulation.complexes import PAPER_GROUP
+from tomodistill.simulation.config import Range, SimulationConfig
 from tomodistill.subtomograms.preprocessing import Preprocessing
 
 AUTO = "auto"  # what a flag says for "as the scale has it"
@@ -44,21 +45,40 @@ _ALIKE = (
 SCALES = {
     # minutes on two CPU cores
     "quick": Scale(
-        SimulationConfig(classes=_ALIKE, items=1920, voxel_spacing=7.0, snr=0.22, defocus_max=10.0),
+        SimulationConfig(
+            classes=_ALIKE,
+            items=1920,
+            voxel_spacing=7.0,
+            snr=Range(0.22, 0.22),
+            neighbours=0.3,
+            membranes=0.05,
+            gold=0.02,
+            off_centre=0.05,
+            none=1.0,
+        ),
         Preprocessing(),
         TeacherConfig(),
         StudentConfig(),
     ),
     # arXiv 1801.10597 to the letter: made for a GPU
     "paper": Scale(
-        SimulationConfig(classes="all", items=23_000, box=40, voxel_spacing=9.2, snr=0.05),
+        SimulationConfig(
+            classes=",".join(PAPER_GROUP),
+            items=23_000,
+            box=40,
+            voxel_spacing=9.2,
+            recipe="convolution",
+            binning=1.0,
+            snr=Range(0.05, 0.05),
+            none=1.0,
+        ),
         Preprocessing(lowpass=40.0),
         TeacherConfig(dropout=0.7, **_PAPER_TRAINING),
         StudentConfig(**_PAPER_TRAINING),
     ),
     # seconds: proves that the parts fit, learns nothing
     "smoke": Scale(
-        SimulationConfig(classes="clpp,groel,rubisco", items=24, box=27),
+        SimulationConfig(classes="clpp,groel,rubisco", items=24, box=27, tilt_step=10.0),
         Preprocessing(),
         TeacherConfig(**_SMOKE_TRAINING),
         StudentConfig(**_SMOKE_TRAINING),
@@ -72,7 +92,6 @@ _OWN_STRUCTURES = {
         "items": "3120",
         "voxel_spacing": "13.2",
         "snr": "0.5",
-        "defocus_max": "5.0",
         "teacher_epochs": "16",
         "teacher_learning_rate": "5e-4",
         "student_epochs": "8",
@@ -120,9 +139,18 @@ def _replace(phase: str, config: Any, given: Mapping[str, str]) -> Any:
 def parse(flag: str, text: str, kind: type) -> Any:
     """`text` as a value of type `kind`. Raises InputError if it is none."""
     try:
-        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
+        return {bool: _truth, Range: Range.parse}.get(kind, kind)(text)
     except (ValueError, KeyError) as error:
-        words = {bool: "true or false", int: "a whole number", float: "a number"}
+        words = {
+            bool: "true or false",
+            int: "a whole number",
+            float: "a number",
+            Range: "a number, or a range as 0.1..0.5",
+        }
         raise InputError(
             expected=f"{flag}: {words[kind]}", found=repr(text), todo=f"Change {flag}."
         ) from error
+
+
+def _truth(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]

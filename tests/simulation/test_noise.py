@@ -16,23 +16,22 @@ def test_snr_is_a_variance_ratio_blind_to_offsets(volumes):
 
 
 @pytest.mark.parametrize("target", [0.01, 0.05, 0.5, 3.0])
-def test_scaled_noise_has_the_snr_asked_for(volumes, target):
+def test_noise_of_that_level_has_the_snr_asked_for(volumes, target):
     signal, white = volumes
-    scaled = noise.scale_noise(signal, white, target_snr=target)
-    assert scaled.dtype == np.float32
-    assert noise.snr(signal, scaled) == pytest.approx(target, rel=1e-4)
+    level = noise.noise_level(noise.snr(signal, white), target)
+    assert noise.snr(signal, level * white) == pytest.approx(target, rel=1e-4)
 
 
-def test_band_snr_of_white_volumes_is_the_full_one(volumes):
-    signal, white = volumes
-    banded = noise.band_snr(signal, white, voxel_spacing=10.0, resolution=30.0)
-    assert banded == pytest.approx(noise.snr(signal, white), rel=0.1)
+def within(volume, resolution):
+    return noise.within(volume, voxel_spacing=10.0, resolution=resolution)
 
 
-def test_band_snr_drops_what_lies_above_the_resolution(volumes):
-    _, white = volumes
+def test_snr_within_a_band_of_white_volumes_is_the_full_one(volumes):
+    signal, white = (within(volume, 30.0) for volume in volumes)
+    assert noise.snr(signal, white) == pytest.approx(noise.snr(*volumes), rel=0.1)
+
+
+def test_what_lies_above_the_resolution_is_gone():
     wave = np.cos(2 * np.pi * 4 / 24 * np.arange(24)) * np.ones((24, 24, 24))  # 60 Å period
-    inside = noise.band_snr(wave, white, voxel_spacing=10.0, resolution=59.0)
-    outside = noise.band_snr(wave, white, voxel_spacing=10.0, resolution=61.0)
-    assert inside > 5 * noise.snr(wave, white)
-    assert outside < 1e-12
+    assert within(wave, 59.0) == pytest.approx(wave)
+    assert within(wave, 61.0) == pytest.approx(np.zeros_like(wave), abs=1e-12)

@@ -50,8 +50,50 @@ def test_protein_is_dark_up_to_the_first_zero():
     assert np.all(ctf(k) < 0)
 
 
-def test_mtf_is_one_at_zero_and_two_over_pi_at_nyquist():
-    assert optics.mtf(np.array([0.0, 0.05]), 10.0) == pytest.approx([1.0, 2 / np.pi])
+@pytest.mark.parametrize("defocus", [1.5, 3.0, 5.0])
+def test_every_zero_within_the_band_is_where_the_formula_says(defocus):
+    # With Cs = 0 and A = 0 the phase is π λ Δf k²: zeros at k = sqrt(n / (λ Δf)).
+    lam = optics.wavelength(300.0)
+    zeros = np.sqrt(np.arange(1, 6) / (lam * defocus * 1e4))
+    values = ctf(zeros, defocus=defocus, cs=0.0, amplitude_contrast=0.0)
+    assert np.abs(values).max() < 1e-9
+    middles = np.sqrt((np.arange(5) + 0.5) / (lam * defocus * 1e4))
+    signs = ctf(middles, defocus=defocus, cs=0.0, amplitude_contrast=0.0)
+    assert signs == pytest.approx([-1, 1, -1, 1, -1])
+
+
+def test_ctf_takes_one_defocus_for_each_tilt():
+    k = np.linspace(0, 0.05, 7)
+    together = ctf(k[:, None], defocus=np.array([2.0, 4.0]))
+    assert together[:, 1] == pytest.approx(ctf(k, defocus=4.0))
+
+
+def test_damage_at_known_doses():
+    # Critical doses read off the published curve's formula by hand: 4.3 electrons per Å² at 3 Å.
+    k = np.array([0.0, 1 / 40, 1 / 20, 1 / 3])
+    critical = [np.inf, 116.8, 38.7, 4.33]
+    for dose in (0.0, 10.0, 60.0):
+        left = optics.damage(k, np.full(4, dose))
+        assert left == pytest.approx(np.exp(-dose / (2 * np.array(critical))), rel=2e-2)
+
+
+def test_thick_ice_costs_most_at_high_tilt():
+    loss = optics.thickness_loss(np.array([0.0, 60.0, -60.0, 90.0]), 150.0)
+    # At 60 degrees the path is twice as long: exp(-150 / (2 * 395)).
+    assert loss[:3] == pytest.approx([1, np.exp(-150 / 790), np.exp(-150 / 790)])
+    assert 0 < loss[3] < loss[2]
+    assert optics.thickness_loss(np.array([60.0]), 0.0) == pytest.approx([1.0])
+
+
+def test_detector_at_its_own_nyquist_frequency():
+    k = np.array([0.0, 0.2])  # pixels of 2.5 Å
+    assert optics.scatter(k, pixel=2.5, at_nyquist=0.5) == pytest.approx([1.0, 0.5])
+    assert optics.mtf(k, pixel=2.5, at_nyquist=0.5) == pytest.approx([1.0, 0.5 * 2 / np.pi])
+
+
+def test_low_pass_is_one_half_at_its_resolution():
+    assert optics.low_pass(np.array([0.0, 1 / 40]), 40.0) == pytest.approx([1.0, 0.5])
+    assert optics.low_pass(np.array([0.0, 1 / 40]), 0.0) == pytest.approx([1.0, 1.0])
 
 
 def test_delocalisation_at_five_micrometres():

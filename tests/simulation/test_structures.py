@@ -1,88 +1,76 @@
-import mrcfile
+import gzip
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from tests.simulation.structure_files import blob, dimer, lopsided, mmcif, write_map
 from tomodistill.errors import InputError
-from tomodistill.simulation import density_files
-from tomodistill.simulation.convolution import rotate
-from tomodistill.simulation.structures import Structure, load_structures, structures_digest
-
-
-def write_map(path, data, spacing=10.0):
-    with mrcfile.new(path, overwrite=True) as file:
-        file.set_data(data.astype(np.float32))
-        file.voxel_size = spacing
-    return path
-
-
-def blob(shape=(20, 22, 24), centre=(8, 12, 10), sigma=2.0):
-    grid = np.indices(shape).T - np.array(centre)
-    return np.exp(-0.5 * (grid**2).sum(-1) / sigma**2).T
+from tomodistill.simulation import archive, catalogue, structures
+from tomodistill.simulation.scene import rotate
+from tomodistill.simulation.structures import (
+    Structure,
+    extent,
+    load_structures,
+    structures_digest,
+)
 
 
 @pytest.fixture
 def folder(tmp_path):
     write_map(tmp_path / "b.mrc", blob())
-    write_map(tmp_path / "a.map", blob() + blob(centre=(8, 12, 16)))
+    write_map(tmp_path / "a.map", lopsided())
     return tmp_path
 
 
-def pdb_line(serial, name, element, x, y, z):
-    return (
-        f"ATOM  {serial:5d}  {name:<3s} ALA A   1    {x:8.3f}{y:8.3f}{z:8.3f}  1.00  0.00"
-        f"          {element:>2s}\n"
-    )
+def load(folder, classes="all", voxel_spacing=10.0, **options):
+    return load_structures(str(folder), classes=classes, voxel_spacing=voxel_spacing, **options)
 
 
-def load(folder, classes="all", voxel_spacing=10.0):
-    return load_structures(str(folder), classes=classes, voxel_spacing=voxel_spacing)
+def contrast(structure):
+    """Mass-weighted mean density."""
+    density = structure.density.astype(np.float64)
+    return (density**2).sum() / density.sum()
 
 
-def centre_of_mass(structure: Structure):
+def centre_of_mass(structure):
     return np.array(ndimage.center_of_mass(structure.density)) - structure.density.shape[0] // 2
 
 
-def test_builtin_is_normalised_centred_and_sorted(structures):
-    assert [s.name for s in structures] == ["groel", "p97", "rubisco"]
-    for structure in structures:
-        assert structure.density.max() == 1
+def test_builtin_is_normalised_centred_and_sorted():
+    loaded = load("builtin")
+    assert [s.name for s in loaded] == sorted(entry.name for entry in catalogue.COMPLEXES)
+    for structure in loaded:
+        assert contrast(structure) == pytest.approx(1, rel=1e-5)
         assert structure.density.min() >= 0
         assert structure.density.dtype == np.float32
         assert structure.density.shape[0] % 2 == 1
         assert np.abs(centre_of_mass(structure)).max() < 0.01
 
 
-def test_folder_is_sorted_by_name(folder):
-    assert [s.name for s in load(folder)] == ["a", "b"]
+def test_contrast_does_not_follow_grey_values_nor_one_dense_voxel(tmp_path):
+    write_map(tmp_path / "a.mrc", lopsided())
+    write_map(tmp_path / "b.mrc", 3000 * lopsided())
+    solid = np.zeros((30, 30, 30))
+    solid[8:22, 8:22, 8:22] = 5.0
+    write_map(tmp_path / "c.mrc", solid)
+    solid[15, 15, 15] = 50.0
+    write_map(tmp_path / "d.mrc", solid)
+    plain, scaled, ball, with_bead = load(tmp_path)
+    assert np.allclose(plain.density, scaled.density, atol=1e-5)
+    # Inside a solid body the density is 1; a bead ten times as dense dims it by a few percent.
+    assert np.median(ball.density[ball.density > 0.5]) == pytest.approx(1, abs=0.15)
+    dimmed = np.median(with_bead.density[with_bead.density > 0.5])
+    assert dimmed / np.median(ball.density[ball.density > 0.5]) > 0.9
 
 
-@pytest.mark.parametrize("spacing", [7.3, 10.0, 14.0])
-def test_map_is_centred_at_any_spacing(folder, spacing):
-    for structure in load(folder, voxel_spacing=spacing):
-        assert np.abs(centre_of_mass(structure)).max() < 0.1
-
-
-def test_resampling_keeps_size_in_angstroms(folder):
-    coarse, fine = load(folder, voxel_spacing=14.0)[1], load(folder, voxel_spacing=5.0)[1]
-    for structure in (coarse, fine):
-        axis = np.arange(structure.density.shape[0]) - structure.density.shape[0] // 2
-        weights = structure.density.sum(axis=(1, 2))
-        width = np.sqrt(np.average(axis**2, weights=weights)) * structure.voxel_spacing
-        assert width == pytest.approx(20.0, rel=0.04)  # sigma of 2 voxels of 10 Å
-
-
-def test_frequencies_above_the_new_nyquist_are_removed():
-    rng = np.random.default_rng(0)
-    rough = np.zeros((60, 60, 60), np.float32)
-    rough[10:50, 10:50, 10:50] = 1 + 0.5 * rng.standard_normal((40, 40, 40))
-    coarse = density_files.resample(rough, spacing=5.0, target=20.0)
-    centre = coarse.shape[0] // 2
-    inside = coarse[centre - 3 : centre + 4, centre - 3 : centre + 4, centre - 3 : centre + 4]
-    # Clipping lifts the mean a little. Picking every fourth voxel would leave a spread of 0.5;
-    # a band limit of a quarter leaves about 0.5 x sqrt(4π/3 / 64 / 8) = 0.05.
-    assert inside.mean() == pytest.approx(1.0, abs=0.05)
-    assert inside.std() < 0.09
+def test_real_maps(shared):
+    loaded = load(shared / "maps")
+    assert len(loaded) == 26
+    sizes = {s.name: s.density.shape[0] for s in loaded}
+    assert sizes["3qm1"] < 20 < 36 < sizes["5mrc"]
+    assert all(np.abs(centre_of_mass(s)).max() < 0.2 for s in loaded)
+    assert all(contrast(s) == pytest.approx(1, rel=1e-5) for s in loaded)
 
 
 def test_negative_density_is_clipped(tmp_path):
@@ -99,65 +87,59 @@ def test_no_rotation_cuts(structures, rotations):
             )
 
 
-def test_padding_surrounds_the_support(folder):
-    for structure in load(folder):
-        shell = np.ones(structure.density.shape, bool)
-        shell[2:-2, 2:-2, 2:-2] = False
-        assert structure.density[shell].max() < density_files.SUPPORT
+def test_extent_is_the_outer_diameter():
+    density = np.zeros((21, 21, 21), np.float32)
+    density[10, 10, 4] = density[10, 10, 14] = 1.0
+    density[0, 0, 0] = 0.05  # thinner than a tenth of the maximum
+    assert extent(Structure("a", density, 7.0)) == pytest.approx(2 * 6 * 7.0)
 
 
-@pytest.mark.parametrize("spacing", [0.0, 1.0])
-def test_map_without_a_believable_spacing(folder, spacing):
-    write_map(folder / "c.mrc", blob(), spacing)
-    with pytest.raises(InputError, match=r"voxel spacing.*c\.mrc"):
-        load(folder)
+def test_a_folder_of_every_kind(folder):
+    (folder / "emd_1.map.gz").write_bytes(gzip.compress((folder / "a.map").read_bytes()))
+    (folder / "C.CIF.GZ").write_bytes(gzip.compress(mmcif(dimer())))
+    (folder / "d.ent").write_text(dimer().make_pdb_string())
+    (folder / "notes.txt").write_text("no structure")
+    (folder / ".e.mrc").write_bytes(b"what another system leaves")
+    (folder / "f.mrc").mkdir()
+    loaded = {s.name: s for s in load(folder)}
+    assert list(loaded) == ["C", "a", "b", "d", "emd_1"]
+    assert np.array_equal(loaded["emd_1"].density, loaded["a"].density)
+    assert np.allclose(loaded["C"].density, loaded["d"].density, atol=1e-5)
 
 
-def test_anisotropic_spacing(folder):
-    write_map(folder / "c.mrc", blob(), (10.0, 10.0, 12.0))
-    with pytest.raises(InputError, match=r"12 x 10 x 10"):
-        load(folder)
-
-
-def test_truncated_map(folder):
-    path = folder / "b.mrc"
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"b\.mrc"):
-        load(folder)
-
-
-@pytest.mark.parametrize("content", [b"", b"not a map", b"\0" * 2048])
-def test_file_that_is_no_map(folder, content):
+@pytest.mark.parametrize("content", [b"", b"no map", b"\0" * 2048])
+def test_a_file_that_is_none_is_named(folder, content):
     (folder / "b.mrc").write_bytes(content)
     with pytest.raises(InputError, match=r"b\.mrc"):
         load(folder)
+    (folder / "c.map").write_bytes((folder / "a.map").read_bytes())
+    assert len(load(folder, classes="a,c")) == 2  # it was not asked for
 
 
-@pytest.mark.filterwarnings("ignore:Data array contains NaN values")
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_map_that_is_not_finite(folder, value):
-    data = blob()
-    data[3, 3, 3] = value
-    with pytest.warns(RuntimeWarning, match="contains|encountered"):
-        write_map(folder / "b.mrc", data)
-    with pytest.raises(InputError, match=r"b\.mrc.*not finite"):
+def test_map_spacing_is_for_maps_without_one(folder):
+    write_map(folder / "c.mrc", blob(), 0.0)
+    with pytest.raises(InputError, match=r"c\.mrc.*map_spacing"):
+        load(folder)
+    by_hand, b = load(folder, classes="c,b", map_spacing=10.0)[::-1]
+    assert np.array_equal(by_hand.density, b.density)
+
+
+@pytest.mark.parametrize("name", ["none.mrc", "None.map", "none.mrc.gz", "a,b.pdb"])
+def test_names_that_a_file_may_not_have(folder, name):
+    (folder / name).write_bytes((folder / "a.map").read_bytes())
+    with pytest.raises(InputError, match=rf"boxes without a particle.*{name}.*Rename"):
         load(folder)
 
 
-def test_map_without_density(folder):
-    write_map(folder / "b.mrc", np.zeros((8, 8, 8)))
-    with pytest.raises(InputError, match="no positive density"):
-        load(folder)
-
-
-def test_image_is_not_a_map(folder):
-    write_map(folder / "b.mrc", np.ones((8, 8)))
-    with pytest.raises(InputError, match=r"\(8, 8\)"):
+@pytest.mark.parametrize("name", ["a.mrc", "a.map.gz", "a.pdb"])
+def test_two_files_of_one_name(folder, name):
+    (folder / name).write_bytes((folder / "a.map").read_bytes())
+    with pytest.raises(InputError, match="several files named a"):
         load(folder)
 
 
 def test_missing_folder(tmp_path):
-    with pytest.raises(InputError, match="not a folder"):
+    with pytest.raises(InputError, match=r'"pdb:ID,ID,\.\.\." or a folder.*not a folder'):
         load(tmp_path / "nowhere")
 
 
@@ -177,35 +159,37 @@ def test_one_class_is_too_few(folder):
         load(folder, classes="a")
 
 
-def test_two_files_of_one_name(folder):
-    write_map(folder / "a.mrc", blob())
-    with pytest.raises(InputError, match="several files named a"):
-        load(folder)
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Entries as if fetched; the archive itself is out of reach."""
+    for entry in ("1ABC", "2XYZ", "3DEF"):
+        content = gzip.compress(mmcif(dimer(entry)))
+        (tmp_path / f"{entry.lower()}.cif.gz").write_bytes(content)
+    monkeypatch.setattr(archive, "_fetch", lambda *_: pytest.fail("everything is in the cache"))
+    return tmp_path
 
 
-def test_model_weighs_electrons_and_ignores_hydrogens_and_waters(tmp_path):
-    atoms = [
-        pdb_line(1, "C", "C", 0, 0, 0),
-        pdb_line(2, "S", "S", 60, 0, 0),
-        pdb_line(3, "H", "H", 0, 200, 0),
-        pdb_line(4, "O", "O", 0, 0, 200).replace("ALA", "HOH"),
-    ]
-    (tmp_path / "a.pdb").write_text("".join(atoms) + "END\n")
-    dense = density_files.read_model(tmp_path / "a.pdb", 10.0)
-    # 6 and 16 electrons 60 Å apart along x, their centre of mass in the middle voxel.
-    centre = dense.shape[0] // 2
-    carbon = ndimage.center_of_mass(dense[..., : centre - 1])
-    sulphur = ndimage.center_of_mass(dense[..., centre - 1 :])
-    assert dense[..., centre - 1 :].sum() / dense[..., : centre - 1].sum() == pytest.approx(
-        16 / 6, rel=0.05
-    )
-    assert sulphur[2] + centre - 1 - carbon[2] == pytest.approx(6.0, abs=0.3)
+def test_entries_of_the_archive(cache):
+    loaded = load("pdb:2xyz, 1ABC,pdb_00001abc", cache=cache)
+    assert [s.name for s in loaded] == ["1abc", "2xyz"]
+    assert np.array_equal(loaded[0].density, loaded[1].density)
+    assert contrast(loaded[0]) == pytest.approx(1, rel=1e-5)
 
 
-def test_model_without_atoms(folder):
-    (folder / "c.pdb").write_text("HEADER    NOTHING\nEND\n")
-    with pytest.raises(InputError, match=r"c\.pdb"):
-        load(folder)
+def test_only_the_entries_that_were_chosen_are_fetched(cache):
+    loaded = load("PDB:9ZZZ,1ABC,3DEF", classes="3def,1abc", cache=cache)
+    assert [s.name for s in loaded] == ["1abc", "3def"]
+
+
+def test_entries_lie_in_the_data_folder(cache, monkeypatch):
+    monkeypatch.setattr(structures.places, "structures_cache", lambda: cache)
+    assert len(load("pdb:1ABC,2XYZ")) == 2
+
+
+def test_ids_are_checked_before_anything_is_fetched(tmp_path):
+    for source in ("pdb:", "pdb:1ABC,", "pdb:1ABC,groel"):
+        with pytest.raises(InputError, match="ids of PDB entries"):
+            load(source, cache=tmp_path)
 
 
 def test_digest_follows_name_spacing_and_density(structures):
@@ -220,27 +204,3 @@ def test_digest_follows_name_spacing_and_density(structures):
     assert len(others) == 3
     same = Structure(first.name, first.density.copy(), first.voxel_spacing)
     assert structures_digest((same, *rest)) == digest
-
-
-def test_real_maps(shared):
-    loaded = load(shared / "maps")
-    assert len(loaded) == 26
-    sizes = {s.name: s.density.shape[0] for s in loaded}
-    assert sizes["3qm1"] < 20 < 36 < sizes["5mrc"]
-    assert all(np.abs(centre_of_mass(s)).max() < 0.2 for s in loaded)
-
-
-def test_real_assembly_looks_like_the_builtin_one(shared, rotations):
-    # The entry holds half of the complex and the operations that make it whole.
-    atoms = density_files.read_model(shared / "pdb" / "1bxn.pdb", 10.0)
-    rubisco, groel = load_structures("builtin", classes="rubisco,groel", voxel_spacing=10.0)[::-1]
-    assert best_correlation(rubisco, atoms, rotations) > 0.85
-    assert best_correlation(groel, atoms, rotations) < 0.7
-
-
-def best_correlation(structure, target, rotations):
-    edge = max(structure.density.shape[0], target.shape[0])
-    fixed = np.pad(target, (edge - target.shape[0]) // 2)
-    turned = (rotate(structure, rotation) for rotation in rotations)
-    padded = (np.pad(t, (edge - t.shape[0]) // 2) for t in turned)
-    return max(np.corrcoef(volume.ravel(), fixed.ravel())[0, 1] for volume in padded)

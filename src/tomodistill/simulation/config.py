@@ -2,45 +2,128 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from tomodistill.errors import InputError
+
+RECIPES = ("tilt_series", "convolution")
+STORAGE = ("float32", "float16")
+_SHARES = ("structural_noise", "neighbours", "membranes", "gold", "off_centre", "debris")
+
+
+@dataclass(frozen=True)
+class Range:
+    """A value, or the range from which each item draws its own; "0.1" or "0.05..0.5" as text."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def parse(cls, text: str) -> Range:
+        """Raises ValueError if the text is neither a number nor two joined by dots."""
+        low, dots, high = text.partition("..")
+        return cls(float(low), float(high if dots else low))
+
+    def __str__(self) -> str:
+        return f"{self.low:g}" if self.low == self.high else f"{self.low:g}..{self.high:g}"
+
+    def draw(self, rng: np.random.Generator) -> float:
+        """Uniform."""
+        return float(rng.uniform(self.low, self.high))
+
+    def draw_log(self, rng: np.random.Generator) -> float:
+        """Uniform in the logarithm: for ratios."""
+        return math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimulationConfig:
     """Parameters of a simulated set; a value that cannot be simulated raises InputError."""
 
-    structures: str = "builtin"  # "builtin", or a folder of density maps and atomic models
+    structures: str = "builtin"  # "builtin", a folder of maps and models, or "pdb:1KP8,2GLS"
     classes: str = "all"  # "all", or comma-separated structure names
+    map_spacing: float = 0.0  # Å per voxel of maps whose header states none
     items: int = 1920  # subtomograms in all, the same number of each class
     box: int = 28  # voxels along each edge
     voxel_spacing: float = 10.0  # Å per voxel
+    recipe: str = "tilt_series"  # or "convolution"
+    storage: str = "float32"  # or "float16": half the disk
+    seed: int = 0
+
+    # The tilt series
     tilt_min: float = -60.0  # degrees
     tilt_max: float = 60.0  # degrees
-    snr: float = 0.5  # var(signal) / var(noise), finished volume, full band
-    shift: float = 2.0  # voxels, largest shift along each axis (uniform)
-    defocus_min: float = 2.0  # µm, underfocus positive
-    defocus_max: float = 5.0  # µm, underfocus positive
+    tilt_step: float = 3.0  # degrees (tilt_series)
+    dose: float = 3.0  # electrons per Å² and tilt, which the particle suffers (tilt_series)
+    thickness: float = 150.0  # nm of ice (tilt_series)
+    field: float = 0.6  # µm across the tilt axis from which particles come (tilt_series)
+
+    # Optics and detector
+    defocus: Range = Range(2.0, 5.0)  # µm at zero tilt, underfocus positive
     voltage: float = 300.0  # kV
     cs: float = 2.7  # mm, spherical aberration
     amplitude_contrast: float = 0.07  # fraction
-    seed: int = 0
+    binning: float = 4.0  # detector pixels along the edge of a voxel
+    mtf_nyquist: float = 0.5  # what scatter in the detector leaves at its own Nyquist frequency
+
+    # Noise
+    snr: Range = Range(0.5, 0.5)  # var(signal) / var(noise), see noise.py
+    structural_noise: float = 0.5  # share of the noise's variance that comes before the optics
+    lowpass: float = 0.0  # Å, of signal and noise before the SNR is set; 0 = none
+
+    # What else a picked box holds
+    shift: float = 2.0  # voxels, largest shift of the particle along each axis (uniform)
+    off_centre: float = 0.0  # share of boxes whose particle lies up to a quarter of the box off
+    neighbours: float = 0.0  # share of boxes with other particles beside
+    membranes: float = 0.0  # share of boxes with a piece of membrane
+    gold: float = 0.0  # share of boxes with a gold bead
+    none: float = 0.0  # items of class `none` for each item of another class; 0 = no such class
+    debris: float = 0.7  # share of boxes of class `none` with broken particles; the rest is ice
 
     def __post_init__(self) -> None:
+        self._check("recipe", self.recipe in RECIPES, " or ".join(RECIPES))
+        self._check("storage", self.storage in STORAGE, " or ".join(STORAGE))
         self._check("items", self.items >= 1, "an integer of at least 1")
         self._check("box", self.box >= 8, "at least 8 voxels")
         self._check("voxel_spacing", 0.1 <= self.voxel_spacing <= 100, "0.1 to 100 Å per voxel")
+        self._check("map_spacing", 0 <= self.map_spacing <= 100, "0 (none) to 100 Å per voxel")
+        self._check("seed", self.seed >= 0, "an integer of at least 0")
+        self._check_tilt_series()
+        self._check_optics()
+        self._check_noise()
+        self._check_contents()
+
+    def _check_tilt_series(self) -> None:
         tilts = -90 <= self.tilt_min < self.tilt_max <= 90
         self._check("tilt_max", tilts, f"-90 <= tilt_min ({self.tilt_min}) < tilt_max <= 90")
-        self._check("snr", 0 < self.snr < float("inf"), "a positive, finite ratio")
-        self._check("shift", 0 <= self.shift <= self.box / 4, "0 to a quarter of the box, voxels")
-        defocus = 0 <= self.defocus_min <= self.defocus_max <= 20
-        self._check("defocus_max", defocus, f"0 <= defocus_min ({self.defocus_min}) <= it <= 20 µm")
+        span = self.tilt_max - self.tilt_min
+        self._check("tilt_step", 0.1 <= self.tilt_step <= span, f"0.1 to {span:g} degrees")
+        self._check("dose", 0 <= self.dose <= 100, "0 to 100 electrons per Å²")
+        self._check("thickness", 0 <= self.thickness <= 1000, "0 to 1000 nm")
+        self._check("field", 0 <= self.field <= 10, "0 to 10 µm")
+
+    def _check_optics(self) -> None:
+        defocus = 0 <= self.defocus.low <= self.defocus.high <= 20
+        self._check("defocus", defocus, "a value or a range low..high from 0 to 20 µm")
         self._check("voltage", 20 <= self.voltage <= 3000, "20 to 3000 kV")
         self._check("cs", 0 <= self.cs <= 20, "0 to 20 mm")
         self._check("amplitude_contrast", 0 <= self.amplitude_contrast <= 1, "0 to 1")
-        self._check("seed", self.seed >= 0, "an integer of at least 0")
+        self._check("binning", 1 <= self.binning <= 100, "1 to 100 pixels")
+        self._check("mtf_nyquist", 0 < self.mtf_nyquist <= 1, "above 0 and up to 1")
+
+    def _check_noise(self) -> None:
+        snr = 0 < self.snr.low <= self.snr.high < float("inf")
+        self._check("snr", snr, "a positive, finite ratio, or a range low..high of them")
+        self._check("lowpass", 0 <= self.lowpass < float("inf"), "0 (none) or more Å")
+
+    def _check_contents(self) -> None:
+        self._check("shift", 0 <= self.shift <= self.box / 4, "0 to a quarter of the box, voxels")
+        self._check("none", 0 <= self.none <= 100, "0 to 100 times as many")
+        for name in _SHARES:
+            self._check(name, 0 <= getattr(self, name) <= 1, "a share from 0 to 1")
 
     def _check(self, name: str, valid: bool, expected: str) -> None:
         # A NaN fails every comparison, so it is refused here too.

@@ -1,6 +1,13 @@
-"""Signal-to-noise ratio: its one definition, and noise scaled to it.
+"""Signal-to-noise ratio: its one definition.
 
-SNR is var(signal) / var(noise) over the whole finished box and the full band, nothing filtered.
+    SNR = var(signal) / var(noise)
+
+over every voxel of the finished box and the full band, nothing filtered; the signal is that of
+the particle alone, without its neighbours. The recipe `convolution` brings each box to the SNR
+asked for, as the paper's group did. The recipe `tilt_series` has one level of noise for a whole
+set, as a microscope has: there var(signal) is the median over the classes of its mean over random
+poses, so that half the classes are seen better than the SNR says, and half worse. Boxes of class
+`none` have the noise of the others.
 """
 
 from __future__ import annotations
@@ -18,17 +25,13 @@ def snr(signal: Array, noise: Array) -> float:
     return float(np.var(signal, dtype=np.float64) / np.var(noise, dtype=np.float64))
 
 
-def scale_noise(signal: Array, noise: Array, *, target_snr: float) -> Array:
-    """(d, d, d): `noise` scaled so that snr(signal, result) is `target_snr`."""
-    return noise * noise.dtype.type(np.sqrt(snr(signal, noise) / target_snr))
+def noise_level(present_snr: float, target_snr: float) -> float:
+    """What noise must be multiplied by to bring the SNR from one value to the other."""
+    return float(np.sqrt(present_snr / target_snr))
 
 
-def band_snr(signal: Array, noise: Array, *, voxel_spacing: float, resolution: float) -> float:
-    """SNR of two arrays (d, d, d) within `resolution` (Å): both cut above 1/resolution first."""
-    inside = frequency_grid(signal.shape[0], voxel_spacing) <= 1.0 / resolution
-    return snr(_filter(signal, inside), _filter(noise, inside))
-
-
-def _filter(volume: Array, mask: np.ndarray) -> Array:
-    filtered: Array = fft.irfftn(fft.rfftn(volume) * mask, volume.shape)
+def within(volume: Array, *, voxel_spacing: float, resolution: float) -> Array:
+    """(d, d, d): a volume without what lies above 1/`resolution` (Å), cut sharply."""
+    inside = frequency_grid(volume.shape[0], voxel_spacing) <= 1.0 / resolution
+    filtered: Array = fft.irfftn(fft.rfftn(volume) * inside, volume.shape)
     return filtered

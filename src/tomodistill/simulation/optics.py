@@ -1,8 +1,7 @@
-"""Contrast and modulation transfer as functions of spatial frequency in 1/Å."""
+"""Transfer of signal and noise through microscope and detector, at spatial frequencies in 1/Å."""
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import asin
 
 import numpy as np
@@ -10,15 +9,15 @@ from scipy import constants, fft
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
+MEAN_FREE_PATH = 395.0  # nm, inelastic, ice at 300 kV: Rice et al. 2018, J. Struct. Biol. 204:38
 
-@lru_cache(maxsize=32)
+
 def frequency_grid(box: int, voxel_spacing: float) -> Array:
-    """(d, d, d//2 + 1) float32, 1/Å: radial frequency in the order of `rfftn`, read-only."""
+    """(d, d, d//2 + 1) float32, 1/Å: radial frequency in the order of `rfftn`."""
     full = fft.fftfreq(box, voxel_spacing) ** 2
     half = fft.rfftfreq(box, voxel_spacing) ** 2
     squared = full[:, None, None] + full[:, None] + half
     radial: Array = np.sqrt(squared).astype(np.float32)
-    radial.flags.writeable = False
     return radial
 
 
@@ -31,31 +30,76 @@ def wavelength(voltage: float) -> float:
 
 
 def ctf(
-    frequency: Array, *, defocus: float, voltage: float, cs: float, amplitude_contrast: float
+    frequency: Array,
+    *,
+    defocus: float | Array,
+    voltage: float,
+    cs: float,
+    amplitude_contrast: float,
 ) -> Array:
-    """Contrast transfer at `frequency` (any shape, 1/Å), same shape, −1 to 1.
+    """Contrast transfer at `frequency` (any shape, 1/Å), −1 to 1.
 
-    −sin(π λ Δf k² − ½ π Cs λ³ k⁴ + asin A) with defocus Δf in µm (underfocus positive), voltage in
-    kV, Cs in mm, amplitude contrast A: −A at zero frequency, so protein comes out dark.
-    Source: Rohou & Grigorieff 2015, J. Struct. Biol. 192:216, equations 2 to 4, without
-    astigmatism.
+    −sin(π λ Δf k² − ½ π Cs λ³ k⁴ + asin A) with defocus Δf in µm (underfocus positive; an array
+    broadcasts), voltage in kV, Cs in mm, amplitude contrast A: −A at zero frequency, so protein
+    comes out dark. Source: Rohou & Grigorieff 2015, J. Struct. Biol. 192:216, equations 2 to 4,
+    without astigmatism.
     """
     lam = wavelength(voltage)
     k2 = frequency**2
-    defocus_term = np.pi * lam * defocus * 1e4 * k2
-    aberration = 0.5 * np.pi * cs * 1e7 * lam**3 * k2**2
-    phase: Array = defocus_term - aberration + asin(amplitude_contrast)
+    defocus_term = k2 * (np.asarray(defocus, k2.dtype) * k2.dtype.type(np.pi * lam * 1e4))
+    aberration = k2**2 * k2.dtype.type(0.5 * np.pi * cs * 1e7 * lam**3)
+    phase: Array = defocus_term - aberration + k2.dtype.type(asin(amplitude_contrast))
     return -np.sin(phase)
 
 
-def mtf(frequency: Array, voxel_spacing: float) -> Array:
-    """Modulation transfer at `frequency` (any shape, 1/Å), same shape, 0 to 1.
+def damage(frequency: Array, dose: Array) -> Array:
+    """Amplitude that is left at `frequency` (1/Å) after `dose` (electrons per Å²), 0 to 1.
 
-    |sinc(k a)| of an ideal square pixel of width a = `voxel_spacing` in Å: 1 at zero frequency and
-    2/π at Nyquist. Source: McMullan et al. 2009, Ultramicroscopy 109:1126.
+    exp(−N / (2 Nₑ(k))), Nₑ(k) = 0.245 k^−1.665 + 2.81: Grant & Grigorieff 2015, eLife 4:e06980,
+    equations 3 and 5, at 300 kV.
     """
-    transfer: Array = np.abs(np.sinc(frequency * voxel_spacing))
-    return transfer
+    with np.errstate(divide="ignore"):  # nothing destroys the zero frequency
+        critical = 0.245 * frequency**-1.665 + 2.81
+    left: Array = np.exp(-dose / (2 * critical))
+    return left
+
+
+def thickness_loss(tilt: Array, thickness: float) -> Array:
+    """Signal against shot noise at `tilt` (degrees) through `thickness` nm of ice: 1 at no tilt.
+
+    exp(−t (1/cos θ − 1) / 2Λ): the elastic electrons fall off with the path t / cos θ, and the
+    shot noise of images scaled to one noise with their root. Bounded where the path exceeds ten
+    thicknesses: there the specimen's edge comes first.
+    """
+    path = np.minimum(1 / np.maximum(np.cos(np.radians(tilt)), 1e-9), 10.0)
+    loss: Array = np.exp(-thickness * (path - 1) / (2 * MEAN_FREE_PATH))
+    return loss
+
+
+def scatter(frequency: Array, *, pixel: float, at_nyquist: float) -> Array:
+    """What scatter within the detector leaves at `frequency` (1/Å), of signal and shot noise alike.
+
+    A Gaussian that is `at_nyquist` at the Nyquist frequency of its pixels of `pixel` Å. It is the
+    noise transfer too: what the pixel's aperture takes of the noise comes back by aliasing.
+    Source: McMullan et al. 2009, Ultramicroscopy 109:1126.
+    """
+    left: Array = at_nyquist ** (2 * pixel * frequency) ** 2
+    return left
+
+
+def mtf(frequency: Array, *, pixel: float, at_nyquist: float) -> Array:
+    """Modulation transfer of the signal at `frequency` (1/Å): scatter times the pixel's aperture.
+
+    The aperture is |sinc(k a)| of a square pixel of a = `pixel` Å.
+    """
+    aperture: Array = np.abs(np.sinc(frequency * pixel))
+    return aperture * scatter(frequency, pixel=pixel, at_nyquist=at_nyquist)
+
+
+def low_pass(frequency: Array, resolution: float) -> Array:
+    """Gaussian at `frequency` (1/Å), one half at `resolution` Å; all ones for a resolution of 0."""
+    passed: Array = np.exp2(-((frequency * resolution) ** 2))
+    return passed
 
 
 def delocalisation(*, defocus: float, voltage: float, frequency: float) -> float:

@@ -1,41 +1,47 @@
-"""A subtomogram set from structures: what is in it, which seed makes each item, and the items."""
+"""A subtomogram set from structures: its items, one after the other or on many processes."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import multiprocessing
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from multiprocessing.pool import Pool
-from multiprocessing.resource_tracker import ensure_running
-from typing import Literal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from tomodistill.errors import InputError
-from tomodistill.simulation import noise
 from tomodistill.simulation.config import SimulationConfig
-from tomodistill.simulation.convolution import draw_pose, signal_and_noise
-from tomodistill.simulation.structures import Structure, structures_digest
+from tomodistill.simulation.contents import Box, fill_box
+from tomodistill.simulation.convolution import Convolution
+from tomodistill.simulation.exposure import Exposure, draw_exposure
+from tomodistill.simulation.noise import noise_level, snr
+from tomodistill.simulation.plan import PlanItem, item_seed, plan, set_id
+from tomodistill.simulation.structures import Structure
+from tomodistill.simulation.tilt_series import TiltSeries
+from tomodistill.simulation.workers import in_order
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
-RECIPE = "convolution"
 CONTRAST: Literal["dark", "bright"] = "dark"  # the CTF is not flipped
-SPLITS = {"train": 0.64, "val": 0.16, "test": 0.20}
-CHUNK = 16  # items handed to a worker at once
+CALIBRATION = 64  # particles of each class from which a set's noise level comes: within 3 %
 
 
-@dataclass(frozen=True)
-class PlanItem:
-    """One item before it is made; `index` counts within its split."""
+class Recipe(Protocol):
+    """How a scene becomes a subtomogram."""
 
-    label: int
-    split: str
-    index: int
+    edge: int  # d, voxels of a scene
+
+    def image(self, scene: Array, of: Exposure) -> Array:
+        """(b, b, b) float32 of a scene (d, d, d)."""
+
+    def noise(self, of: Exposure, rng: np.random.Generator) -> Array:
+        """(b, b, b) float32 of expected variance one."""
+
+
+_RECIPES: dict[str, Callable[[SimulationConfig], Recipe]] = {
+    "convolution": Convolution,
+    "tilt_series": TiltSeries,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,132 +54,108 @@ class SimulatedSubtomogram:
     index: int
     quaternion: Array  # (4,) scalar last; takes the structure's (x, y, z) to the volume's
     shift: Array  # (3,) voxels, z, y, x
-    defocus: float  # µm, underfocus positive
+    defocus: float  # µm at zero tilt, underfocus positive
+    snr: float  # nominal: of the box, or of its set
     seed: int
 
 
-def plan(config: SimulationConfig, classes: int) -> list[PlanItem]:
-    """Items in order: train, val, test; within each the classes take turns.
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """What an item is the sum of, and what it came from; arrays (b, b, b) float32."""
 
-    Each of `classes` labels gets 64, 16 and 20 % of its share of `config.items`. Raises InputError
-    when that leaves a split empty.
-    """
-    counts = _split_counts(config.items // classes)
-    return [
-        PlanItem(label, split, turn * classes + label)
-        for split, count in counts.items()
-        for turn in range(count)
-        for label in range(classes)
-    ]
+    signal: Array
+    noise: Array
+    box: Box
+    exposure: Exposure
 
 
-def set_id(config: SimulationConfig, structures: tuple[Structure, ...]) -> str:
-    """16 hex digits that name a set: recipe, parameters and the content of its structures."""
-    parameters = asdict(config)
-    for where in ("structures", "classes"):  # the digest says what they hold, wherever they lie
-        del parameters[where]
-    content = [RECIPE, parameters, structures_digest(structures)]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+class Simulator:
+    """Makes any item of one set."""
+
+    def __init__(
+        self,
+        config: SimulationConfig,
+        structures: tuple[Structure, ...],
+        *,
+        set_variance: float | None = None,
+    ) -> None:
+        """`set_variance` is the signal's for the whole set; with None each box has its own."""
+        self.config, self.structures, self.set_variance = config, structures, set_variance
+        self.set_id = set_id(config, structures)
+        self.recipe: Recipe = _RECIPES[config.recipe](config)
+
+    def __call__(self, item: PlanItem) -> SimulatedSubtomogram:
+        """The finished item."""
+        parts = self.parts(item)
+        return SimulatedSubtomogram(
+            volume=parts.signal + parts.noise,
+            label=item.label,
+            split=item.split,
+            index=item.index,
+            quaternion=parts.box.pose.rotation.as_quat(),
+            shift=parts.box.pose.shift,
+            defocus=parts.exposure.defocus,
+            snr=parts.exposure.snr,
+            seed=self._seed(item),
+        )
+
+    def parts(self, item: PlanItem) -> Parts:
+        """Signal and noise of an item."""
+        box, exposure, rng = self._draw(item)
+        signal = self.recipe.image(box.scene, exposure)
+        grain = self.recipe.noise(exposure, rng)
+        level = noise_level(self._variance_ratio(box, signal, grain, exposure), exposure.snr)
+        return Parts(signal, np.float32(level) * grain, box, exposure)
+
+    def particle(self, item: PlanItem) -> Array:
+        """(b, b, b) float32: the signal of an item's particle alone."""
+        box, exposure, _ = self._draw(item)
+        return self.recipe.image(box.particle, exposure)
+
+    def _draw(self, item: PlanItem) -> tuple[Box, Exposure, np.random.Generator]:
+        rng = np.random.default_rng(np.random.SeedSequence(self._seed(item)))
+        config, edge = self.config, self.recipe.edge
+        box = fill_box(self.structures, item.label, config=config, edge=edge, rng=rng)
+        return box, draw_exposure(config, rng), rng
+
+    def _variance_ratio(self, box: Box, signal: Array, grain: Array, exposure: Exposure) -> float:
+        """What the set fixes; else of the particle's own signal to this very noise."""
+        if self.set_variance is not None:
+            return self.set_variance
+        alone = box.scene is box.particle
+        return snr(signal if alone else self.recipe.image(box.particle, exposure), grain)
+
+    def _seed(self, item: PlanItem) -> int:
+        return item_seed(self.set_id, item.split, item.index)
 
 
-def item_seed(set_id: str, split: str, index: int) -> int:
-    """63-bit seed of one item, from sha256 over (set id, split, index)."""
-    digest = hashlib.sha256(f"{set_id}|{split}|{index}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+def maker(config: SimulationConfig, structures: tuple[Structure, ...]) -> Callable[[], Simulator]:
+    """Sets up a set's simulator in any process; for `tilt_series` the signal is measured first."""
+    variance = signal_variance(config, structures) if config.recipe == "tilt_series" else None
+    return partial(Simulator, config, structures, set_variance=variance)
 
 
-def simulate_subtomogram(
-    structure: Structure, item: PlanItem, *, config: SimulationConfig, seed: int
-) -> SimulatedSubtomogram:
-    """The item that `seed` makes from a structure."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed))
-    pose = draw_pose(config, rng)
-    signal, grain = signal_and_noise(structure, pose, config, rng)
-    return SimulatedSubtomogram(
-        volume=signal + grain,
-        label=item.label,
-        split=item.split,
-        index=item.index,
-        quaternion=pose.rotation.as_quat(),
-        shift=pose.shift,
-        defocus=pose.defocus,
-        seed=seed,
-    )
+def signal_variance(config: SimulationConfig, structures: tuple[Structure, ...]) -> float:
+    """Median over the classes of the mean variance of their particles' signal (noise.py)."""
+    bare = Simulator(config, structures)
+    with threadpool_limits(1):  # the same bits on any number of cores
+        variances = [
+            [
+                np.var(bare.particle(PlanItem(label, "calibration", turn)))
+                for turn in range(CALIBRATION)
+            ]
+            for label in range(len(structures))
+        ]
+    return float(np.median(np.mean(variances, axis=1, dtype=np.float64)))
 
 
 def simulate(
-    config: SimulationConfig, structures: tuple[Structure, ...], *, workers: int
+    config: SimulationConfig,
+    structures: tuple[Structure, ...],
+    *,
+    workers: int,
+    start: int = 0,
 ) -> Iterator[SimulatedSubtomogram]:
-    """The whole set in the order of `plan`, the same bytes with any number of processes."""
-    items = plan(config, len(structures))
-    maker = _Maker(config, structures)
-    if workers <= 1:
-        yield from map(maker, items)
-        return
-    with _pool(workers, maker) as pool:
-        yield from pool.imap(_make_in_worker, items, chunksize=CHUNK)
-
-
-def measure_snr(
-    config: SimulationConfig, structures: tuple[Structure, ...], *, resolution: float
-) -> tuple[float, float]:
-    """Median SNR of one new item of each class: over the full band, and within `resolution` Å."""
-    rng = np.random.default_rng(config.seed)
-    pairs = [
-        signal_and_noise(structure, draw_pose(config, rng), config, rng) for structure in structures
-    ]
-    spacing = config.voxel_spacing
-    full = [noise.snr(*pair) for pair in pairs]
-    band = [noise.band_snr(*pair, voxel_spacing=spacing, resolution=resolution) for pair in pairs]
-    return float(np.median(full)), float(np.median(band))
-
-
-def _split_counts(of_class: int) -> dict[str, int]:
-    counts = {split: round(share * of_class) for split, share in SPLITS.items()}
-    counts["train"] += of_class - sum(counts.values())
-    if min(counts.values()) < 1:
-        raise InputError(
-            expected="at least one item of each class in train, val and test",
-            found=f"{of_class} of each class, which gives {counts}",
-            todo="Raise items, the number in all (4 of each class are the least).",
-        )
-    return counts
-
-
-class _Maker:
-    """Makes any item of one set."""
-
-    def __init__(self, config: SimulationConfig, structures: tuple[Structure, ...]) -> None:
-        self.config, self.structures = config, structures
-        self.set_id = set_id(config, structures)
-
-    def __call__(self, item: PlanItem) -> SimulatedSubtomogram:
-        seed = item_seed(self.set_id, item.split, item.index)
-        structure = self.structures[item.label]
-        return simulate_subtomogram(structure, item, config=self.config, seed=seed)
-
-
-@contextmanager
-def _pool(workers: int, maker: _Maker) -> Iterator[Pool]:
-    """Worker processes that Ctrl-C never reaches: this process hears it, and ends them."""
-    ensure_running()  # would let signals through again when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers inherit it
-    context = multiprocessing.get_context("spawn")  # safe beside threads, TensorFlow's too
-    try:
-        with context.Pool(workers, _start_worker, (maker,)) as pool:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            yield pool
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_maker: _Maker  # of this worker process, set once when it starts
-
-
-def _start_worker(maker: _Maker) -> None:
-    global _maker
-    _maker = maker
-
-
-def _make_in_worker(item: PlanItem) -> SimulatedSubtomogram:
-    return _maker(item)
+    """The set in the order of `plan` from item `start` on, the same bytes for any `workers`."""
+    items = plan(config, len(structures))[start:]
+    return in_order(maker(config, structures), items, workers=workers)

@@ -1,4 +1,4 @@
-"""Density maps to simulate from: the builtin complexes, or a folder of maps and atomic models."""
+"""Density maps to simulate from: builtin complexes, files of a folder, or entries of the PDB."""
 
 from __future__ import annotations
 
@@ -11,18 +11,31 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from tomodistill import places
 from tomodistill.errors import InputError
-from tomodistill.simulation import catalogue, density_files
+from tomodistill.simulation import archive, catalogue
+from tomodistill.simulation.atoms import read_model
+from tomodistill.simulation.maps import read_map
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 Source = Callable[[float], Array]  # voxel spacing in Å -> density
 
 BUILTIN = "builtin"
+PDB = "pdb:"
+NONE = "none"  # the class of boxes without a particle: no structure may have its name
+MAPS = (".mrc", ".map", ".ccp4", ".rec")
+MODELS = (".pdb", ".ent", ".cif", ".mmcif")
+COMPRESSED = (".gz", ".bz2")  # models: .gz only
 
 
 @dataclass(frozen=True, eq=False)
 class Structure:
-    """One class: a density with its maximum 1, centre of mass at voxel d // 2, protein positive."""
+    """One class: a density of mass-weighted mean 1, centre of mass at voxel d // 2, protein > 0.
+
+    The mass-weighted mean, sum(ρ²) / sum(ρ), is the contrast where the particle is. One noise level
+    serves a whole set, so it must be comparable between structures, and the grey values of maps are
+    not: their scales differ thirtyfold. A maximum of 1 would let one dense voxel dim a particle.
+    """
 
     name: str
     density: Array  # (d, d, d) float32, z, y, x, odd d; a ball of radius d/2 - 2 holds all of it
@@ -37,14 +50,29 @@ class Structure:
         return spline
 
 
-def load_structures(source: str, *, classes: str, voxel_spacing: float) -> tuple[Structure, ...]:
+def load_structures(
+    source: str,
+    *,
+    classes: str,
+    voxel_spacing: float,
+    map_spacing: float = 0.0,
+    cache: Path | None = None,
+) -> tuple[Structure, ...]:
     """Structures sorted by name (the class order), at `voxel_spacing` in Å.
 
-    `source` is "builtin" or a folder of .mrc, .map, .pdb, .ent and .cif files; `classes` is "all"
-    or comma-separated names. Raises InputError for a folder that is missing or holds none, a name
-    that is unknown, fewer than two classes, and a file that cannot be used.
+    `source` is "builtin"; a folder of maps (.mrc, .map, .ccp4, .rec) and atomic models (.pdb, .ent,
+    .cif, .mmcif), each also as .gz; or "pdb:1KP8,2GLS", ids whose files are kept in `cache`, by
+    default `places.structures_cache()`. `classes` is "all" or comma-separated names: those of the
+    files, or lower-case ids. `map_spacing`, in Å, is that of maps whose header states none; 0
+    refuses them. Raises InputError for a folder that is missing or holds none, a name or id that
+    is unknown, fewer than two classes, an archive out of reach, and a file that cannot be used.
     """
-    sources = _builtin() if source == BUILTIN else _folder(Path(source))
+    if source == BUILTIN:
+        sources = _builtin()
+    elif source.lower().startswith(PDB):
+        sources = _entries(source[len(PDB) :], cache or places.structures_cache())
+    else:
+        sources = _folder(Path(source), map_spacing)
     names = _chosen(classes, sorted(sources), source)
     return tuple(_structure(name, sources[name](voxel_spacing), voxel_spacing) for name in names)
 
@@ -67,38 +95,75 @@ def structures_digest(structures: tuple[Structure, ...]) -> str:
 
 
 def _structure(name: str, density: Array, voxel_spacing: float) -> Structure:
-    clipped = np.clip(density, 0, None)
-    return Structure(name, (clipped / clipped.max()).astype(np.float32), voxel_spacing)
+    positive = np.clip(density, 0, None).astype(np.float64)
+    contrast = (positive**2).sum() / positive.sum()
+    return Structure(name, (positive / contrast).astype(np.float32), voxel_spacing)
 
 
 def _builtin() -> Mapping[str, Source]:
     return {entry.name: partial(catalogue.density, entry) for entry in catalogue.COMPLEXES}
 
 
-def _folder(folder: Path) -> Mapping[str, Source]:
+def _entries(ids: str, cache: Path) -> Mapping[str, Source]:
+    return {name: partial(_entry, name, cache) for name in map(archive.entry_id, ids.split(","))}
+
+
+def _entry(name: str, cache: Path, voxel_spacing: float) -> Array:
+    return read_model(archive.entry_file(name, cache=cache), voxel_spacing)
+
+
+def _folder(folder: Path, map_spacing: float) -> Mapping[str, Source]:
     """Name to reader of every usable file; two files of one name are refused."""
     if not folder.is_dir():
         raise InputError(
-            expected=f'"{BUILTIN}" or a folder of density maps or atomic models',
+            expected=f'"{BUILTIN}", "{PDB}ID,ID,..." or a folder of density maps or atomic models',
             found=f"{folder}, which is not a folder",
             todo="Give structures=FOLDER with a folder that exists.",
         )
     sources: dict[str, Source] = {}
-    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in density_files.READERS):
-        if path.stem in sources:
-            raise InputError(
-                expected="one file for each class",
-                found=f"several files named {path.stem} in {folder}",
-                todo="Rename or remove all but one: the file name is the class name.",
-            )
-        sources[path.stem] = partial(density_files.READERS[path.suffix.lower()], path)
+    for path in sorted(folder.iterdir()):
+        reader = _reader(path, map_spacing)
+        if reader:
+            name = _bare(path).stem
+            _check_name(name, name in sources, path)
+            sources[name] = reader
     if not sources:
         raise InputError(
-            expected=f"files ending in {', '.join(density_files.READERS)}",
+            expected=f"files ending in {', '.join((*MAPS, *MODELS))}, or these and .gz",
             found=f"none in {folder}",
             todo="Give a folder that holds density maps or atomic models.",
         )
     return sources
+
+
+def _reader(path: Path, map_spacing: float) -> Source | None:
+    """None for what is no structure, or hidden: other systems leave such files beside ours."""
+    kind = _bare(path).suffix.lower()
+    if path.name.startswith(".") or not path.is_file():
+        return None
+    if kind in MAPS:
+        return partial(read_map, path, map_spacing=map_spacing)
+    return partial(read_model, path) if kind in MODELS else None
+
+
+def _bare(path: Path) -> Path:
+    """The path without the ending that says it is compressed."""
+    return path.with_suffix("") if path.suffix.lower() in COMPRESSED else path
+
+
+def _check_name(name: str, taken: bool, path: Path) -> None:
+    if taken:
+        raise InputError(
+            expected="one file for each class",
+            found=f"several files named {name} in {path.parent}",
+            todo="Rename or remove all but one: the file name is the class name.",
+        )
+    if name.lower() == NONE or "," in name:
+        raise InputError(
+            expected=f'a class name without a comma, and not "{NONE}" (boxes without a particle)',
+            found=str(path),
+            todo="Rename the file: its name is the class name.",
+        )
 
 
 def _chosen(classes: str, known: list[str], source: str) -> list[str]:

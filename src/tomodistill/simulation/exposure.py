@@ -1,0 +1,88 @@
+"""How one subtomogram was imaged, and what signal and noise go through on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+from scipy import fft
+
+from tomodistill.simulation import optics
+from tomodistill.simulation.config import SimulationConfig
+
+Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What differs between two boxes of a set."""
+
+    defocus: float  # µm at zero tilt, underfocus positive
+    snr: float  # nominal
+    x: float = 0.0  # µm from the tilt axis
+    z: float = 0.0  # µm from the tilt axis, along the beam
+
+
+def draw_exposure(config: SimulationConfig, rng: np.random.Generator) -> Exposure:
+    """Uniform defocus and place in the field, SNR uniform in its logarithm."""
+    return Exposure(
+        defocus=config.defocus.draw(rng),
+        snr=config.snr.draw_log(rng),
+        x=float(rng.uniform(-0.5, 0.5) * config.field),
+        z=float(rng.uniform(-0.5, 0.5) * config.thickness * 1e-3),
+    )
+
+
+def defocus_at(exposure: Exposure, tilt: Array) -> Array:
+    """(t,) µm: defocus of the particle at `tilt` (degrees), right-handed about y.
+
+    The beam runs towards +z, so what tilting moves to larger z is farther under focus.
+    """
+    theta = np.radians(tilt)
+    moved: Array = exposure.x * np.sin(theta) + exposure.z * (1 - np.cos(theta))
+    return exposure.defocus - moved
+
+
+def contrast(frequency: Array, defocus: float | Array, config: SimulationConfig) -> Array:
+    """The CTF at `frequency` (1/Å)."""
+    return optics.ctf(
+        frequency,
+        defocus=defocus,
+        voltage=config.voltage,
+        cs=config.cs,
+        amplitude_contrast=config.amplitude_contrast,
+    )
+
+
+def detector(frequency: Array, config: SimulationConfig) -> tuple[Array, Array]:
+    """Transfer of signal and of shot noise at `frequency` (1/Å), the low-pass in both."""
+    pixel = config.voxel_spacing / config.binning
+    passed = optics.low_pass(frequency, config.lowpass)
+    signal = optics.mtf(frequency, pixel=pixel, at_nyquist=config.mtf_nyquist)
+    shot = optics.scatter(frequency, pixel=pixel, at_nyquist=config.mtf_nyquist)
+    return signal * passed, shot * passed
+
+
+def noise_power(
+    structural: Array, shot: Array, share: float, *, variance_of: Callable[[Array], float]
+) -> Array:
+    """Power that makes noise of variance one, `share` of it from `structural`, the rest `shot`.
+
+    Both are power spectra of any common shape; `variance_of` gives the variance each would have.
+    """
+    power = np.zeros_like(structural)
+    for part, spectrum in ((share, structural), (1 - share, shot)):
+        if part > 0:
+            power += part / variance_of(spectrum) * spectrum
+    return power
+
+
+def padded_edge(config: SimulationConfig, least: float) -> int:
+    """Voxels: an edge of at least `least` from which nothing the CTF spreads wraps into the box."""
+    spread = optics.delocalisation(
+        defocus=config.defocus.high, voltage=config.voltage, frequency=0.5 / config.voxel_spacing
+    )
+    needed = max(least, config.box + 2 * spread / config.voxel_spacing)
+    return int(fft.next_fast_len(ceil(needed), real=True))

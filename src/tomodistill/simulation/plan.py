@@ -1,0 +1,83 @@
+"""What is in a set: its classes, its items in their order, and the seed of each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from tomodistill.errors import InputError
+from tomodistill.simulation.config import SimulationConfig
+from tomodistill.simulation.structures import NONE, Structure, structures_digest
+
+SPLITS = {"train": 0.64, "val": 0.16, "test": 0.20}
+_ELSEWHERE = ("structures", "classes", "map_spacing")  # the digest says what they hold
+
+
+@dataclass(frozen=True)
+class PlanItem:
+    """One item before it is made; `index` counts within its split."""
+
+    label: int
+    split: str
+    index: int
+
+
+def class_names(config: SimulationConfig, structures: tuple[Structure, ...]) -> tuple[str, ...]:
+    """Names in label order; `none` comes last."""
+    return tuple(s.name for s in structures) + ((NONE,) if config.none > 0 else ())
+
+
+def plan(config: SimulationConfig, structures: int) -> list[PlanItem]:
+    """Items in order: train, val, test; within each the classes take turns.
+
+    Each class gets 64, 16 and 20 % of its share of `config.items`. Raises InputError when that
+    leaves a split of a class empty.
+    """
+    counts = [_split_counts(count) for count in _class_counts(config, structures)]
+    return [
+        PlanItem(label, split, index)
+        for split in SPLITS
+        for index, label in enumerate(_turns([count[split] for count in counts]))
+    ]
+
+
+def set_id(config: SimulationConfig, structures: tuple[Structure, ...]) -> str:
+    """16 hex digits that name a set: its parameters and the content of its structures."""
+    parameters = asdict(config)
+    for where in _ELSEWHERE:
+        del parameters[where]
+    content = [parameters, structures_digest(structures)]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def item_seed(set_id: str, split: str, index: int) -> int:
+    """63-bit seed of one item, from sha256 over (set id, split, index)."""
+    digest = hashlib.sha256(f"{set_id}|{split}|{index}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def _class_counts(config: SimulationConfig, structures: int) -> list[int]:
+    """Items of each class, `none` last if there is one."""
+    of_class = int(config.items / (structures + config.none) + 1e-9)
+    counts = [of_class] * structures
+    return [*counts, round(of_class * config.none)] if config.none > 0 else counts
+
+
+def _turns(counts: list[int]) -> list[int]:
+    """Labels, one of each in turn until all its items are used."""
+    return [
+        label for turn in range(max(counts)) for label, count in enumerate(counts) if turn < count
+    ]
+
+
+def _split_counts(of_class: int) -> dict[str, int]:
+    counts = {split: round(share * of_class) for split, share in SPLITS.items()}
+    counts["train"] += of_class - sum(counts.values())
+    if min(counts.values()) < 1:
+        raise InputError(
+            expected="at least one item of each class in train, val and test",
+            found=f"{of_class} of each class, which gives {counts}",
+            todo="Raise items, the number in all (4 of each class are the least).",
+        )
+    return counts
