@@ -6,7 +6,7 @@ from typing import Any
 
 from tomodistill.distillation.config import StudentConfig, TeacherConfig, Training
 from tomodistill.errors import InputError
-from tomodistill.simulation.complexes import PAPER_GROUP
+from tomodistill.simulation.catalogue import PAPER_GROUP
 from tomodistill.simulation.config import Range, SimulationConfig
 from tomodistill.subtomograms.preprocessing import Preprocessing
 

@@ -101,10 +101,11 @@ def test_rings_have_a_hole_along_their_axis(name):
 
 
 def test_channel_of_the_polymerase_is_27_angstroms_wide():
-    beads, radius = catalogue.positions(named("rna_polymerase")), 14.7
-    pincers = beads[beads[:, 2] > 20]  # z: above the floor of the channel
-    gap = pincers[pincers[:, 0] > 0, 0].min() - pincers[pincers[:, 0] < 0, 0].max() - 2 * radius
-    assert gap == pytest.approx(27, abs=5)
+    entry = named("rna_polymerase")
+    x, _, z = catalogue.positions(entry).T
+    pincers = x[z > 20]  # above the floor of the channel
+    gap = pincers[pincers > 0].min() - pincers[pincers < 0].max()
+    assert gap - 2 * catalogue.bead_radius(entry) == pytest.approx(27, abs=5)
 
 
 def test_each_complex_has_others_of_its_size():
@@ -158,7 +159,7 @@ def test_models_look_like_the_real_maps(shared, name, file):
         for tip in (0, 180)
     ]
     best = max(np.corrcoef(values(entry, turn.apply(points)), weights)[0, 1] for turn in turns)
-    assert best > 0.8
+    assert best > 0.86  # the ribosome's mirror image: 0.71
 
 
 def values(entry, points):

@@ -219,6 +219,6 @@ PAPER_COMPLEXES: tuple[Complex, ...] = (
         source="Northeast Structural Genomics Consortium 2006, PDB entry without publication",
         basis="chains read (Jacewicz et al. 2013, PLoS ONE 8:e63161); symmetry recalled; "
               "mass sequence; size estimated",
-        beads=((22, 30, 18), (46, 8, 16), (40, 34, 26), (26, 66, 38)),
+        beads=((24, 60, 14), (46, 0, 16), (46, 32, 30), (34, 8, 38)),
     ),
 )
