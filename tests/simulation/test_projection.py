@@ -60,18 +60,29 @@ def test_small_tilts_have_the_smallest_dose():
 # Projection: the projection-slice theorem
 
 
+def spectrum_of(volume, tilt):
+    """(d, d//2) the samples of one tilt below Nyquist."""
+    one = Projector.of(edge=len(volume), box=20, angles=np.array([tilt, tilt + 10]))
+    chosen = (one.tilt == 0) & (one.radius < len(volume) // 2)
+    return one.project(volume)[:, chosen]
+
+
+def image_of(volume, tilt):
+    """(y, x') the projection, its centre at d // 2."""
+    lines = fft.irfft(fft.ifft(spectrum_of(volume, tilt), axis=0), len(volume), axis=1)
+    return np.roll(lines, len(volume) // 2, axis=1)
+
+
 def test_projection_without_tilt_is_a_sum_along_the_beam():
     volume = phantom(32)
-    spectrum = projector().project(volume)[:, 20]
-    seen = fft.irfft(fft.ifft(spectrum, axis=0), 32, axis=1)
-    assert np.roll(seen, 16, axis=1) == pytest.approx(volume.sum(axis=0), abs=1e-4)
+    assert image_of(volume, 0.0) == pytest.approx(volume.sum(axis=0), abs=1e-3)
 
 
 @pytest.mark.parametrize("tilt", [-47.0, 33.0, 60.0])
 def test_projection_is_a_central_slice(tilt):
     """Against the transform of the volume summed out at points of the slice."""
     volume = phantom(32).astype(np.float64)
-    spectrum = Projector.of(edge=32, box=20, angles=np.array([tilt, 90.0])).project(volume)[:, 0]
+    spectrum = spectrum_of(volume, tilt)
     theta, axis = np.radians(tilt), np.arange(32) - 16
     for row, column in ((0, 3), (5, 7), (-4, 12)):
         kx, kz = column * np.cos(theta) / 32, column * np.sin(theta) / 32
@@ -80,12 +91,20 @@ def test_projection_is_a_central_slice(tilt):
         assert spectrum[row, column] == pytest.approx(exact, rel=1e-4, abs=1e-3)
 
 
+def test_samples_fill_the_square_that_voxels_can_carry():
+    back = projector(low=-60.0, high=60.0)
+    kx = back.radius * np.cos(np.radians(back.angles))
+    kz = back.radius * np.sin(np.radians(back.angles))
+    assert 15 < kx.max() < 16
+    assert 15 < np.abs(kz).max() < 16
+    assert back.radius.max() == 22  # at 45 degrees, below 16 √2
+
+
 def test_tilt_is_right_handed_about_y():
     # At +45 degrees a point at +z comes to x' = z sin θ > 0.
     volume = np.zeros((32, 32, 32), np.float32)
     volume[16 + 6, 10, 16] = 1
-    spectrum = Projector.of(edge=32, box=20, angles=np.array([45.0, 90.0])).project(volume)
-    seen = np.roll(fft.irfft(fft.ifft(spectrum[:, 0], axis=0), 32, axis=1), 16, axis=1)
+    seen = image_of(volume, 45.0)
     assert np.unravel_index(seen.argmax(), seen.shape) == (10, 20)  # 6 sin 45° = 4.2
 
 
@@ -150,7 +169,7 @@ def test_reconstruction_of_the_middle_is_the_middle_of_the_reconstruction():
 @pytest.mark.parametrize("edge", [27, 32])
 def test_expected_variance_of_noise_is_the_measured_one(edge):
     back = projector(edge=edge, box=20)
-    power = np.linspace(0.2, 2.0, edge // 2 + 1) * np.ones((edge, 41, 1))
+    power = 0.2 + back.radius / edge * np.ones((edge, 1))
     seen = [back.reconstruct(back.white_noise(rng(i)) * np.sqrt(power)) for i in range(30)]
     assert np.var(seen) == pytest.approx(back.variance(power), rel=0.02)
 

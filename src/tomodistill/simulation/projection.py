@@ -39,42 +39,51 @@ def accumulated_dose(angles: Array, dose: float) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Projector:
-    """The two matrices of one tilt series; spectra are (d, t, d//2 + 1): ky, tilt, kx'."""
+    """The two matrices of one tilt series.
+
+    Spectra are (d, s) complex64: ky, and every sample k > 0 of every slice that lies within the
+    cube of frequencies that the voxels can carry (k = 0 too). At a tilt of 45 degrees that is √2
+    times the Nyquist frequency: images come from finer pixels than tomograms have voxels.
+    """
 
     edge: int  # d, voxels of the padded cube that is projected
     box: int  # b, voxels of the cube that is reconstructed in its middle
-    angles: Array  # (t,) degrees
+    tilt: np.ndarray  # (s,) which tilt each sample belongs to
+    angles: Array  # (s,) its degrees
+    radius: Array  # (s,) k of each sample, in steps of 1 / d
+    weights: Array  # (s,) float32: share of the (kz, kx) plane for which a sample stands
     disc: np.ndarray  # (m,) positions in the flat (z, x) plane of the cube that take part
-    slices: Array  # (m, t * 2 (d//2 + 1)) float32, real and imaginary parts in turns
-    weights: Array  # (t, d//2 + 1): share of Fourier space for which a sample stands
-    back: Array  # (t * 2 (d//2 + 1), b * b) float32
+    slices: Array  # (m, 2 s) float32, real and imaginary parts in turns
+    back: Array  # (2 s, b * b) float32
 
     @classmethod
     def of(cls, *, edge: int, box: int, angles: Array) -> Projector:
-        """Raises InputError if the matrices were larger than LARGEST."""
-        _check_size(edge, box, len(angles))
+        """For tilts `angles` (t,). Raises InputError if the matrices were larger than LARGEST."""
+        tilt, radius = _samples(edge, angles)
+        _check_size(edge, box, len(angles), len(tilt))
+        weights = _density(edge, angles)[tilt] * np.where(radius == 0, 0.25, 2 * radius)
         disc = _disc(edge)
-        weights = _density(edge, angles)
-        seen = _waves(_plane(edge)[:, disc], edge, angles)
-        crop = _waves(_plane(box), edge, angles) * weights[..., None]
+        seen = _waves(_plane(edge)[:, disc], edge, angles[tilt], radius)
+        crop = _waves(_plane(box), edge, angles[tilt], radius) * weights[:, None]
         return cls(
             edge=edge,
             box=box,
-            angles=angles,
+            tilt=tilt,
+            angles=angles[tilt],
+            radius=radius,
+            weights=weights.astype(np.float32),
             disc=disc,
             slices=seen.reshape(len(seen), -1),
-            weights=weights,
-            back=np.ascontiguousarray(crop.reshape(len(crop), -1).T),
+            back=np.ascontiguousarray(crop.reshape(len(crop), -1).T, np.float32),
         )
 
     def project(self, volume: Array) -> Complex:
-        """(d, t, d//2 + 1) complex64 spectra of the projections of a cube (d, d, d), z, y, x.
+        """(d, s) spectra of the projections of a cube (d, d, d), z, y, x.
 
         Along x' the origin is voxel d // 2 of the cube; along y it is voxel 0.
         """
         columns = volume.transpose(1, 0, 2).reshape(self.edge, -1)[:, self.disc].astype(np.float32)
-        lines = (columns @ self.slices).view(np.complex64)
-        spectra: Complex = fft.fft(lines.reshape(self.edge, len(self.angles), -1), axis=0)
+        spectra: Complex = fft.fft((columns @ self.slices).view(np.complex64), axis=0)
         return spectra
 
     def reconstruct(self, spectra: Complex) -> Array:
@@ -84,34 +93,52 @@ class Projector:
         the central cell). Source: Radermacher 1992, Electron Tomography, chapter 5.
         """
         start = self.edge // 2 - self.box // 2
-        lines = fft.ifft(spectra, axis=0)[start : start + self.box]
-        flat = np.ascontiguousarray(lines.reshape(self.box, -1), np.complex64).view(np.float32)
-        middle = (flat @ self.back).reshape(self.box, self.box, self.box)
+        lines = fft.ifft(spectra, axis=0)[start : start + self.box].astype(np.complex64)
+        middle = (lines.view(np.float32) @ self.back).reshape(self.box, self.box, self.box)
         return np.ascontiguousarray(middle.transpose(1, 0, 2))  # (z, y, x)
 
     def white_noise(self, rng: np.random.Generator) -> Complex:
-        """(d, t, d//2 + 1) complex64 spectra of images of independent pixels of variance one."""
-        pixels = rng.standard_normal((self.edge, len(self.angles), self.edge), dtype=np.float32)
-        spectra: Complex = fft.fft(fft.rfft(pixels, axis=2), axis=0)
+        """(d, s) spectra of images whose pixels are independent and of variance one."""
+        shape = (self.edge, len(self.radius), 2)
+        lines = rng.standard_normal(shape, dtype=np.float32).view(np.complex64)[..., 0]
+        spectra: Complex = fft.fft(lines * self._deviation(), axis=0)
         return spectra
 
     def variance(self, power: Array) -> float:
-        """Expected variance of a reconstructed voxel of white noise times `power` (d, t, d//2+1).
+        """Expected variance of a reconstructed voxel of white noise times `power` (d, s).
 
         A reconstruction is linear in independent Fourier samples, so their variances add.
         """
-        each = np.square(self.weights)[None] * power / _multiplicity(self.edge)
+        each = np.square(self.weights * self._deviation()) / self.edge * power
         return float(each.sum(dtype=np.float64))
 
+    def _deviation(self) -> Array:
+        """(s,) standard deviation of the real part of one sample of a line of white noise.
 
-def _check_size(edge: int, box: int, tilts: int) -> None:
-    gibibytes = 4 * tilts * (edge + 2) * (0.785 * edge**2 + box**2) / 2**30
+        The transform of a real line: at zero frequency all of it is real.
+        """
+        real: Array = np.sqrt(np.where(self.radius == 0, 1.0, 0.5) * self.edge)
+        return real.astype(np.float32)
+
+
+def _check_size(edge: int, box: int, tilts: int, samples: int) -> None:
+    gibibytes = 8 * samples * (np.pi / 4 * edge**2 + box**2) / 2**30
     if gibibytes > LARGEST:
         raise InputError(
             expected=f"a tilt series of at most {LARGEST:g} GiB of matrices in each process",
             found=f"{gibibytes:.1f} GiB for a box of {box} voxels and {tilts} tilts",
             todo="Make box smaller with a larger voxel_spacing, or give recipe=convolution.",
         )
+
+
+def _samples(edge: int, angles: Array) -> tuple[np.ndarray, Array]:
+    """(s,) tilt and (s,) k of the samples on every slice with |kx| and |kz| below Nyquist."""
+    theta = np.radians(angles)
+    steeper = np.maximum(np.abs(np.cos(theta)), np.abs(np.sin(theta)))
+    radius = np.arange(edge)
+    inside = radius * steeper[:, None] < edge / 2 - 1e-9
+    tilt, k = np.nonzero(inside)
+    return tilt, radius[k].astype(np.float64)
 
 
 def _plane(size: int) -> Array:
@@ -126,29 +153,15 @@ def _disc(edge: int) -> np.ndarray:
     return np.flatnonzero(np.hypot(z, x) <= edge // 2 - 0.5)
 
 
-def _waves(points: Array, edge: int, angles: Array) -> Array:
-    """(m, t, d//2 + 1, 2) float32: exp(−2πi k x') of points (2, m), z and x, at every tilt."""
+def _waves(points: Array, edge: int, angles: Array, radius: Array) -> Array:
+    """(m, s, 2) float32: exp(−2πi k x') of points (2, m), z and x, at every sample (s,)."""
     (z, x), theta = points, np.radians(angles)
-    shifted = np.outer(x, np.cos(theta)) + np.outer(z, np.sin(theta))
-    turns = shifted[..., None] * (np.arange(edge // 2 + 1) / edge)
+    turns = np.outer(x, np.cos(theta) * radius / edge) + np.outer(z, np.sin(theta) * radius / edge)
     turns -= np.rint(turns)  # few turns, so that float32 has them exactly enough
     phase = (2 * np.pi * turns).astype(np.float32)
     return np.stack([np.cos(phase), -np.sin(phase)], axis=-1)
 
 
 def _density(edge: int, angles: Array) -> Array:
-    """(t, d//2 + 1) area of the (kz, kx) plane for each sample, both signs of k counted."""
-    radius = np.arange(edge // 2 + 1.0)
-    ring = np.where(radius == 0, 0.25, 2 * radius)
-    if edge % 2 == 0:
-        ring[-1] = 0  # at Nyquist one sample stands for both signs, and a slice has only one
-    span = np.radians(np.abs(np.gradient(angles)))
-    density: Array = np.outer(span, ring) / edge**2
-    return density.astype(np.float32)
-
-
-def _multiplicity(edge: int) -> Array:
-    """(d//2 + 1,) such that |weights|² power / it sums to the variance of a voxel."""
-    both = np.full(edge // 2 + 1, 2.0)
-    both[0] = 1.0
-    return both
+    """(t,) area of the (kz, kx) plane, all of it being 1, of a sample at k = 1 of each slice."""
+    return np.radians(np.abs(np.gradient(angles))) / edge**2

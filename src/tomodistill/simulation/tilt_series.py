@@ -21,19 +21,19 @@ Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
 
 class TiltSeries:
-    """Images scenes of `edge` voxels into boxes of `config.box`; spectra are (d, t, d//2 + 1)."""
+    """Images scenes of `edge` voxels into boxes of `config.box`; spectra are (d, s): Projector."""
 
     def __init__(self, config: SimulationConfig) -> None:
         self.config = config
         self.edge = exposure.padded_edge(config, sqrt(2) * config.box)  # any tilt's view of it
-        self.angles = tilt_angles(config.tilt_min, config.tilt_max, config.tilt_step)
-        self.projector = Projector.of(edge=self.edge, box=config.box, angles=self.angles)
-        self.frequency = _frequencies(self.edge, config.voxel_spacing)
+        angles = tilt_angles(config.tilt_min, config.tilt_max, config.tilt_step)
+        self.projector = Projector.of(edge=self.edge, box=config.box, angles=angles)
+        self.frequency = _frequencies(self.projector, config.voxel_spacing)
         signal, self.shot = exposure.detector(self.frequency, config)
-        loss = optics.thickness_loss(self.angles, config.thickness).astype(np.float32)[:, None]
-        self.ice = signal * loss
-        dose = accumulated_dose(self.angles, config.dose).astype(np.float32)[:, None]
-        self.signal = self.ice * optics.damage(self.frequency, dose)
+        loss = optics.thickness_loss(self.projector.angles, config.thickness)
+        dose = accumulated_dose(angles, config.dose)[self.projector.tilt]
+        self.ice = signal * loss.astype(np.float32)
+        self.signal = self.ice * optics.damage(self.frequency, dose.astype(np.float32))
 
     def image(self, scene: Array, of: Exposure) -> Array:
         """(b, b, b) float32: a scene (d, d, d) as its tomogram shows it, protein dark."""
@@ -46,22 +46,22 @@ class TiltSeries:
         Structural noise is drawn anew for each tilt: of the ice through which a tilt looks, all
         but the little within the box is other ice at the next tilt.
         """
-        ice, shot = np.square(self._contrast(of) * self.ice), np.square(self.shot)
         power = exposure.noise_power(
-            ice,
-            np.broadcast_to(shot, ice.shape),
+            np.square(self._contrast(of) * self.ice),
+            np.square(self.shot),
             self.config.structural_noise,
             variance_of=self.projector.variance,
         )
         return self.projector.reconstruct(self.projector.white_noise(rng) * np.sqrt(power))
 
     def _contrast(self, of: Exposure) -> Array:
-        defocus = exposure.defocus_at(of, self.angles)[:, None]
+        defocus = exposure.defocus_at(of, self.projector.angles)
         return exposure.contrast(self.frequency, defocus, self.config)
 
 
-def _frequencies(edge: int, voxel_spacing: float) -> Array:
-    """(d, 1, d//2 + 1) float32, 1/Å: radial frequency of an image's spectrum."""
-    along_y = fft.fftfreq(edge, voxel_spacing)[:, None, None]
-    frequencies: Array = np.hypot(along_y, fft.rfftfreq(edge, voxel_spacing)).astype(np.float32)
+def _frequencies(projector: Projector, voxel_spacing: float) -> Array:
+    """(d, s) float32, 1/Å: radial frequency of every sample of the images' spectra."""
+    along_y = fft.fftfreq(projector.edge, voxel_spacing)[:, None]
+    across = projector.radius / (projector.edge * voxel_spacing)
+    frequencies: Array = np.hypot(along_y, across).astype(np.float32)
     return frequencies
