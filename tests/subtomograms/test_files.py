@@ -75,6 +75,8 @@ def test_a_folder_is_as_young_as_what_is_in_it(tmp_path: Path) -> None:
     age(old / "file")
     age(old)
     age(young)
+    remove_abandoned(tmp_path, ".partial-*", after=2 * ABANDONED_SECONDS)
+    assert set(tmp_path.iterdir()) == {old, young}
     remove_abandoned(tmp_path, ".partial-*")
     assert list(tmp_path.iterdir()) == [young]
 
@@ -102,16 +104,17 @@ import numpy as np
 from tomodistill.errors import InputError
 from tomodistill.subtomograms.files import disk_fault
 from tests.conftest import CLASS_NAMES
-from tomodistill.subtomograms.dataset import Item, SetHeader, write_set
+from tomodistill.subtomograms.dataset import SetHeader, write_set
+from tomodistill.subtomograms.items import Item
 
 header = SetHeader("x", CLASS_NAMES, 32, 10.0, "dark", "right", {"name": "noise"})
-def items():
-    for index in range(12):
+def items(start):
+    for index in range(start, 12):
         print("item", flush=True)
         volume = np.full((32, 32, 32), index, np.float32)
         yield Item(volume, 0, f"x/{index}", "train", (0.0,) * 7, 0, 1.0, (-60.0, 60.0), 5.0)
 try:
-    write_set(Path(sys.argv[1]), header, items(), 12)
+    write_set(Path(sys.argv[1]), header, items, 12)
 except OSError as error:
     print(disk_fault(error))
 """

@@ -1,1 +1,1 @@
-"""Volume files, the subtomogram-set file, preprocessing, legal views. No Keras, no mlflow."""
+"""Volume files, the set file, preprocessing, views, augmentation. No Keras, no mlflow."""

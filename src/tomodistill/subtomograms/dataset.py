@@ -1,12 +1,13 @@
 """The subtomogram set: one HDF5 file of volumes and all that is known about them.
 
-Written once, under a temporary name until it is whole; its sha256 covers everything in it.
+Written block by block under the name of an unfinished file, and continued there after a kill; it
+has its own name only when it is whole. Its sha256 covers everything in it.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
-from tomodistill.subtomograms.files import HDF5_ERRORS, whole_hdf5
+from tomodistill.subtomograms.files import HDF5_ERRORS
+from tomodistill.subtomograms.items import (
+    COLUMNS,
+    Item,
+    Storage,
+    check_storable,
+    stored_columns,
+    stored_volumes,
+    volume_type,
+)
 from tomodistill.subtomograms.preprocessing import Contrast, Preprocessing, preprocess
+from tomodistill.subtomograms.row_file import (
+    Layout,
+    continued_rows,
+    file_digest,
+    rows_per_block,
+    write_digest,
+    write_rows,
+)
 
 SCHEMA_VERSION = 1
 SPLITS = ("train", "val", "test")
 UNLABELLED = -1
-_BLOCK = 256  # volumes in memory at a time
-_BYTES_BESIDE = 1024  # of an item beside its volume, generously
 
 
 @dataclass(frozen=True)
@@ -40,39 +56,13 @@ class SetHeader:
 
 
 @dataclass(frozen=True)
-class Item:
-    """One subtomogram, (d, d, d) float32, and what is known of it (NaN where it is not)."""
-
-    volume: NDArray[np.float32]
-    label: int  # index into class_names, UNLABELLED where unknown
-    id: str
-    split: str  # one of SPLITS
-    pose: tuple[float, ...]  # unit quaternion (x, y, z, w), then shift (z, y, x) in voxels
-    seed: int
-    snr: float
-    tilt_range: tuple[float, float]  # degrees
-    defocus: float  # µm
-
-
-_COLUMNS: dict[str, Any] = {
-    "label": np.int64,
-    "id": h5py.string_dtype(),
-    "split": h5py.string_dtype(),
-    "pose": np.float64,
-    "seed": np.uint64,
-    "snr": np.float64,
-    "tilt_range": np.float64,
-    "defocus": np.float64,
-}
-
-
-@dataclass(frozen=True)
 class SubtomogramSet:
     """An opened set. Volumes stay on disk until `volumes` asks for them."""
 
     path: Path
     header: SetHeader
     digest: str  # sha256 over the content
+    storage: str  # of the volumes on disk, one of Storage
     columns: dict[str, NDArray[Any]]
 
     @property
@@ -93,8 +83,10 @@ class SubtomogramSet:
 
     @property
     def snr_range(self) -> tuple[float, float]:
-        """Smallest and largest SNR of any item."""
-        return float(self.columns["snr"].min()), float(self.columns["snr"].max())
+        """Smallest and largest SNR of any item that has one; NaN where none has."""
+        snr = self.columns["snr"]
+        known = snr[~np.isnan(snr)]
+        return (float(known.min()), float(known.max())) if len(known) else (np.nan, np.nan)
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """(m,) positions of one part: "train", "val" or "test"."""
@@ -105,8 +97,9 @@ class SubtomogramSet:
     ) -> NDArray[np.float32]:
         """(m, d, d, d) volumes at positions `rows` as networks see them."""
         prepared = np.empty((len(rows), *[self.header.box] * 3), np.float32)
-        for start in range(0, len(rows), _BLOCK):  # filters need several times a block's memory
-            block = slice(start, start + _BLOCK)
+        step = rows_per_block(4 * self.header.box**3)
+        for start in range(0, len(rows), step):  # filters need several times a block's memory
+            block = slice(start, start + step)
             prepared[block] = preprocess(
                 self.volumes(rows[block]),
                 voxel_spacing=self.header.voxel_spacing,
@@ -116,17 +109,42 @@ class SubtomogramSet:
         return prepared
 
     def volumes(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(m, d, d, d) stored volumes at increasing positions `rows`."""
+        """(m, d, d, d) stored volumes at positions `rows`."""
+        volumes = np.empty((len(rows), *[self.header.box] * 3), np.float32)
         with h5py.File(self.path) as file:
-            return np.asarray(file["volumes"][rows], np.float32)
+            stored = file["volumes"]
+            for volume, row in zip(volumes, rows, strict=True):  # HDF5 is slow with long lists
+                volume[...] = stored[row]
+        return volumes
 
 
-def write_set(path: Path, header: SetHeader, items: Iterable[Item], count: int) -> SubtomogramSet:
-    """Write `count` items as they come; nothing stands at `path` until all of them do."""
-    size = count * (4 * header.box**3 + _BYTES_BESIDE)
-    with whole_hdf5(path, size=size) as file:
-        _write(file, header, items, count)
-        file.attrs["digest"] = _digest(file)
+def write_set(
+    path: Path,
+    header: SetHeader,
+    items: Callable[[int], Iterable[Item]],
+    count: int,
+    *,
+    storage: Storage = "float32",
+) -> SubtomogramSet:
+    """Write `count` items as they come; nothing stands at `path` until all of them do.
+
+    `items(start)` gives those from position `start` on: a set that was interrupted is continued if
+    header, count and storage are the same, and at most one block of items (32 MiB) is made again;
+    none is if the whole set stands already. "float16" halves the file, keeps 11 bits of each value
+    (relative error 5e-4) and gives another digest. Raises InputError for an item that fits no set,
+    and where another process writes this one.
+    """
+    if _stands(path, header, count, storage):
+        return open_set(path)
+    with continued_rows(path, _layout(header, count, storage)) as (file, start):
+        todo = items(start) if start < count else ()
+        for block in _blocks(_checked(todo, header, start, count, storage), header.box):
+            write_rows(file, start, _values(block, storage))
+            start += len(block)
+        unique = len(set(_column(file, "id")[:start]))
+        if unique != count:
+            raise _refusal(f"{count} subtomograms, each with its own id", f"{unique}")
+        write_digest(file, _digest(file))
     return open_set(path)
 
 
@@ -149,30 +167,57 @@ def open_set(path: Path, *, verify: bool = False) -> SubtomogramSet:
 def _open(path: Path, file: h5py.File, verify: bool) -> SubtomogramSet:
     if file.attrs["schema_version"] != SCHEMA_VERSION:
         raise _refusal(f"schema {SCHEMA_VERSION}", f"schema {file.attrs['schema_version']}: {path}")
-    if verify and _digest(file) != file.attrs["digest"]:
+    digest = file_digest(file)
+    if not digest:
+        raise _refusal("a whole set", f"an unfinished one: {path}")
+    if verify and _digest(file) != digest:
         raise _refusal("content that matches its sha256", f"a changed or damaged file {path}")
     header = json.loads(file.attrs["header"])
     header["class_names"] = tuple(header["class_names"])
-    columns = {name: _column(file, name) for name in _COLUMNS}
-    return SubtomogramSet(path, SetHeader(**header), str(file.attrs["digest"]), columns)
+    columns = {name: _column(file, name) for name in COLUMNS}
+    storage = file["volumes"].dtype.name
+    return SubtomogramSet(path, SetHeader(**header), digest, storage, columns)
 
 
-def _write(file: h5py.File, header: SetHeader, items: Iterable[Item], count: int) -> None:
-    shape = (count, header.box, header.box, header.box)
-    volumes = file.create_dataset("volumes", shape, np.float32, chunks=(1, *shape[1:]))
-    rows: list[Item] = []
-    for row, item in enumerate(islice(items, count + 1)):
+def _stands(path: Path, header: SetHeader, count: int, storage: Storage) -> bool:
+    """Whether just this set was written before: its writer died with the work after it undone."""
+    try:
+        found = open_set(path, verify=True)
+    except InputError:
+        return False
+    same = (len(found.ids), found.storage) == (count, storage)
+    return same and _text(found.header) == _text(header)
+
+
+def _layout(header: SetHeader, count: int, storage: Storage) -> Layout:
+    columns = {"volumes": (volume_type(storage), (header.box,) * 3)}
+    beside = {f"items/{name}": column for name, column in COLUMNS.items()}
+    known = _text(header)
+    return Layout(count, columns | beside, {"schema_version": SCHEMA_VERSION, "header": known})
+
+
+def _text(header: SetHeader) -> str:
+    return json.dumps(asdict(header), sort_keys=True)
+
+
+def _values(block: list[Item], storage: Storage) -> dict[str, NDArray[Any]]:
+    """(m, ...) each column of some items, under its name in the file."""
+    beside = {f"items/{name}": values for name, values in stored_columns(block).items()}
+    return {"volumes": stored_volumes(block, storage), **beside}
+
+
+def _blocks(items: Iterator[Item], box: int) -> Iterator[list[Item]]:
+    while block := list(islice(items, rows_per_block(4 * box**3))):
+        yield block
+
+
+def _checked(
+    items: Iterable[Item], header: SetHeader, start: int, count: int, storage: Storage
+) -> Iterator[Item]:
+    for row, item in enumerate(items, start):
         _check(item, header, row, count)
-        volumes[row] = item.volume
-        rows.append(_without_volume(item))
-    unique = len({item.id for item in rows})
-    if unique != count:
-        raise _refusal(f"{count} subtomograms, each with its own id", f"{unique}")
-    for name, dtype in _COLUMNS.items():
-        values = [getattr(item, name) for item in rows]
-        file.create_dataset(f"items/{name}", data=np.array(values, dtype=dtype))
-    file.attrs["schema_version"] = SCHEMA_VERSION
-    file.attrs["header"] = json.dumps(asdict(header), sort_keys=True)
+        check_storable(item, storage)
+        yield item
 
 
 def _check(item: Item, header: SetHeader, row: int, count: int) -> None:
@@ -186,26 +231,23 @@ def _check(item: Item, header: SetHeader, row: int, count: int) -> None:
         raise _refusal(f"a label below {len(header.class_names)}", f"{item.label}: {item.id}")
 
 
-def _without_volume(item: Item) -> Item:
-    kept = {field.name: getattr(item, field.name) for field in fields(item)}
-    return Item(**{**kept, "volume": np.empty(0, np.float32)})
-
-
 def _column(file: h5py.File, name: str) -> NDArray[Any]:
     dataset = file[f"items/{name}"]
-    return np.asarray(dataset.asstr()[:] if dataset.dtype == object else dataset[:])
+    return np.asarray(dataset.asstr()[:] if h5py.check_string_dtype(dataset.dtype) else dataset[:])
 
 
 def _digest(file: h5py.File) -> str:
-    """sha256 over header, columns and volumes, in a fixed order and byte order."""
+    """sha256 over header, columns and volumes as stored, in a fixed order and byte order."""
     content = hashlib.sha256(str(file.attrs["header"]).encode())
-    for name in sorted(_COLUMNS):
+    for name in sorted(COLUMNS):
         column = _column(file, name)
         text = column.dtype.kind in "OUT"
         content.update("\n".join(column).encode() if text else column.tobytes())
     volumes = file["volumes"]
-    for start in range(0, len(volumes), _BLOCK):
-        content.update(volumes[start : start + _BLOCK].astype("<f4").tobytes())
+    step = rows_per_block(4 * volumes.shape[1] ** 3)
+    for start in range(0, len(volumes), step):
+        block = volumes[start : start + step]
+        content.update(block.astype(block.dtype.newbyteorder("<"), copy=False).data)
     return content.hexdigest()
 
 

@@ -41,7 +41,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}.partial")
     try:
         yield partial
-        _to_disk(partial)
+        to_disk(partial)
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
@@ -55,16 +55,16 @@ def whole_hdf5(path: Path, *, size: int) -> Iterator[h5py.File]:
     """
     with whole_file(path) as partial:
         with h5py.File(partial, "w") as file:
-            _reserve(partial, size + _HDF5_OVERHEAD)
+            reserve(partial, size + _HDF5_OVERHEAD)
             yield file
         h5py.File(partial, "r+").close()  # gives back what was not needed
 
 
-def remove_abandoned(folder: Path, pattern: str) -> None:
-    """Remove what matches, files or folders, if no one can still be writing it."""
+def remove_abandoned(folder: Path, pattern: str, *, after: float = ABANDONED_SECONDS) -> None:
+    """Remove what matches, files or folders, and was not changed for `after` seconds."""
     for path in folder.glob(pattern):
         try:
-            abandoned = time.time() - _last_change(path) > ABANDONED_SECONDS
+            abandoned = time.time() - _last_change(path) > after
             if abandoned and path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             elif abandoned:
@@ -94,7 +94,7 @@ def disk_fault(error: BaseException) -> InputError | None:
     return None
 
 
-def _reserve(path: Path, size: int) -> None:
+def reserve(path: Path, size: int) -> None:
     """Raises OSError if the disk, a quota or a limit does not have `size` bytes for the file."""
     if hasattr(os, "posix_fallocate"):  # not on macOS
         with path.open("r+b") as file:
@@ -105,7 +105,7 @@ def _reserve(path: Path, size: int) -> None:
                 raise
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
     """Network disks tell of a quota only now; and a name must not outlive a power cut empty."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
