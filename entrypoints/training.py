@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tomodistill.distillation.batches import Batches
+from tomodistill.distillation.batches import Batches, legal_augmentation
 from tomodistill.distillation.config import Training
 from tomodistill.distillation.losses import Loss, pack_targets
 from tomodistill.distillation.training import History, train
@@ -33,6 +33,7 @@ SOURCES = (
     "distillation",
     "subtomograms",
     "inference",
+    "simulation/wedge",  # through which augmentation passes its noise
     *(f"evaluation/{module}" for module in ("accuracy", "baseline", "cost", "speed")),
 )
 PROBES = 4  # volumes that travel with a version for its self-test
@@ -85,7 +86,8 @@ def fit(
 ) -> Trained:
     """Train on the training part, watching the validation part; learning curves go to MLflow.
 
-    `teacher_logits` (n, classes) stand for every legal view: a half turn changes no class.
+    `teacher_logits` (n, classes) stand for every legal view, shift and noise: these change no
+    class. The validation part has no `rng` and is never augmented.
     """
     views = legal_views(data.columns["tilt_range"]) if config.augment else ("identity",)
     of_views = np.repeat(teacher_logits[:, None], len(views), axis=1)
@@ -99,6 +101,7 @@ def fit(
             views=views,
             batch_size=config.batch_size,
             rng=rng,
+            augmentation=legal_augmentation(data, rows, config, manifest.preprocessing),
         )
     history = train(
         model,

@@ -24,6 +24,10 @@ def test_default_temperature_and_networks() -> None:
         (Training, "epochs", -1),
         (Training, "patience", 0),
         (Training, "seed", -1),
+        (Training, "augment_shift", -1),
+        (Training, "augment_noise", -0.1),
+        (Training, "augment_noise", float("nan")),
+        (Training, "augment_mix", 0.51),
         (TeacherConfig, "teacher", "s3"),
         (TeacherConfig, "dropout", 1.0),
         (TeacherConfig, "dropout", -0.1),
@@ -41,3 +45,13 @@ def test_impossible_values_are_refused(config: type[Training], name: str, value:
 
 def test_zero_where_it_means_something() -> None:
     assert TeacherConfig(dropout=0.0, seed=0).dropout == 0
+    assert Training(augment_shift=0, augment_noise=0.0, augment_mix=0.0, augment=False)
+
+
+@pytest.mark.parametrize("name", ["augment_shift", "augment_noise", "augment_mix"])
+def test_what_augment_switches_off_cannot_be_asked_for(name: str) -> None:
+    value = {"augment_shift": 2}.get(name, 0.25)
+    assert getattr(StudentConfig(**{name: value}), name) == value
+    with pytest.raises(InputError, match=f"{name} 0 where augment is false") as caught:
+        StudentConfig(**{name: value}, augment=False)
+    assert caught.value.found == str(value)

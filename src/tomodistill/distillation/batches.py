@@ -1,19 +1,135 @@
-"""Batches for Keras: shuffled every epoch from one seed, turned by legal views if asked to."""
+"""Batches for Keras: shuffled every epoch from one seed, augmented legally if asked to."""
 
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
+from tomodistill.distillation.config import StudentConfig, Training
+from tomodistill.distillation.losses import HARD, TEACHER
+from tomodistill.errors import InputError
+from tomodistill.subtomograms.augmentation import (
+    filtered_noise,
+    measured_halves,
+    mix,
+    response,
+    shift,
+    unit_variance,
+)
+from tomodistill.subtomograms.dataset import SubtomogramSet
+from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
 from tomodistill.subtomograms.views import view
+
+Arrays = tuple[NDArray[np.float32], NDArray[np.float32]]  # volumes and their targets
+
+
+@dataclass(frozen=True, kw_only=True)
+class Augmentation:
+    """What training batches go through after their half turn; the missing wedge stays in place."""
+
+    shift: int  # voxels, largest along each axis
+    noise: float  # standard deviation, in units of the volume's
+    mix: float  # largest share of a second volume
+    temperature: float  # at which the targets of two volumes are mixed
+    measured: NDArray[np.bool_] | None  # (n, d, 1, d//2 + 1) where there is noise, if any
+    response: NDArray[np.float32]  # (1, d, d, d//2 + 1) its amplitude there
+
+    def __call__(self, batch: Arrays, rows: NDArray[np.int64], rng: np.random.Generator) -> Arrays:
+        """Volumes (m, d, d, d) and targets (m, 2, classes) at positions `rows`, augmented."""
+        volumes, targets = batch
+        if self.shift:
+            volumes = shift(volumes, rng.integers(-self.shift, self.shift + 1, (len(rows), 3)))
+        if self.mix:
+            volumes, targets = self._mixed(volumes, targets, rng)
+        if self.measured is not None:
+            noise = unit_variance(filtered_noise(self.measured[rows] * self.response, rng))
+            volumes = unit_variance(volumes + np.float32(self.noise) * noise)
+        return volumes, targets
+
+    def _mixed(
+        self,
+        volumes: NDArray[np.float32],
+        targets: NDArray[np.float32],
+        rng: np.random.Generator,
+    ) -> Arrays:
+        """Each with another of the batch, by a share drawn between 0 and `mix`."""
+        other = rng.permutation(len(volumes))
+        share = self.mix * (1 - rng.random(len(volumes)))  # above 0
+        mixed = mix_targets(targets, targets[other], share=share, temperature=self.temperature)
+        return unit_variance(mix(volumes, volumes[other], share=share)), mixed
+
+
+def mix_targets(
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    *,
+    share: NDArray[np.float64],
+    temperature: float,
+) -> NDArray[np.float32]:
+    """(m, 2, classes) targets (see losses) of mixes with `share` (m,), above 0, of the second.
+
+    Hard labels mix as they are, a teacher's answers as probabilities at `temperature`: the row of
+    logits that comes back gives exactly these at that temperature, and at no other.
+    """
+    logs = (log_softmax(of[:, TEACHER] / temperature, axis=-1) for of in (first, second))
+    weighted = (np.log(w)[:, None] + log for w, log in zip((1 - share, share), logs, strict=True))
+    soft = temperature * np.logaddexp(*weighted)
+    hard = mix(first[:, HARD], second[:, HARD], share=share)
+    return np.stack([soft, hard], axis=1).astype(np.float32)
+
+
+def legal_augmentation(
+    data: SubtomogramSet, rows: NDArray[np.int64], config: Training, preprocessing: Preprocessing
+) -> Augmentation | None:
+    """What `config` asks for beside half turns, for volumes at positions `rows`; None for nothing.
+
+    Raises InputError where the box or the tilt ranges forbid it.
+    """
+    if not (config.augment_shift or config.augment_noise or config.augment_mix):
+        return None
+    header, tilt_ranges = data.header, data.columns["tilt_range"][rows]
+    _check(config, header.box, tilt_ranges)
+    prepare = partial(
+        preprocess,
+        voxel_spacing=header.voxel_spacing,
+        contrast=header.contrast,
+        parameters=preprocessing,
+    )
+    return Augmentation(
+        shift=config.augment_shift,
+        noise=config.augment_noise,
+        mix=config.augment_mix,
+        temperature=config.temperature if isinstance(config, StudentConfig) else 1.0,
+        measured=measured_halves(header.box, tilt_ranges) if config.augment_noise else None,
+        response=response(header.box, prepare),
+    )
+
+
+def _check(config: Training, box: int, tilt_ranges: NDArray[np.float64]) -> None:
+    if config.augment_shift > box // 4:
+        raise InputError(
+            expected=f"augment_shift of at most a quarter of the box, {box // 4} voxels",
+            found=f"{config.augment_shift}",
+            todo="Lower it.",
+        )
+    if config.augment_mix and not (tilt_ranges == tilt_ranges[0]).all():  # NaN: not known to be
+        raise InputError(
+            expected="one tilt range for all subtomograms, so that mixes keep their missing wedge",
+            found="several, or an unknown one",
+            todo="Set augment_mix to 0.",
+        )
 
 
 class Batches(keras.utils.PyDataset):
     """Yields (m, d, d, d, 1) volumes and their (m, 2, classes) targets.
 
     `volumes` (n, d, d, d) are preprocessed; `targets` (n, views, 2, classes) hold one set for each
-    view in `views`. With one view nothing is turned. The order is that of the data without `rng`.
+    view in `views`. With one view nothing is turned. The order is that of the data without `rng`,
+    and then nothing is augmented.
     """
 
     def __init__(
@@ -24,10 +140,11 @@ class Batches(keras.utils.PyDataset):
         views: tuple[str, ...],
         batch_size: int,
         rng: np.random.Generator | None = None,
+        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
         self.volumes, self.targets, self.views = volumes, targets, views
-        self.batch_size, self.rng = batch_size, rng
+        self.batch_size, self.rng, self.augmentation = batch_size, rng, augmentation
         self.order = np.arange(len(volumes))
         self.on_epoch_end()
 
@@ -37,12 +154,20 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
         rows = self.order[index * self.batch_size :][: self.batch_size]
         chosen = int(self.turns[index])
-        turned = view(self.volumes[rows], self.views[chosen])
-        return np.ascontiguousarray(turned)[..., None], self.targets[rows, chosen]
+        volumes = np.ascontiguousarray(view(self.volumes[rows], self.views[chosen]))
+        targets = self.targets[rows, chosen]
+        if self.augmentation is not None and self.rng is not None:
+            rng = np.random.default_rng(self.seeds[index])
+            volumes, targets = self.augmentation((volumes, targets), rows, rng)
+        return volumes[..., None], targets
 
     def on_epoch_end(self) -> None:
-        """Draw the next epoch's order and one view for each batch."""
+        """Draw the next epoch's order, and one view and one seed for each batch.
+
+        A batch is the same whenever and however often Keras asks for it, by whichever worker.
+        """
         self.turns = np.zeros(len(self), int)
         if self.rng is not None:
             self.rng.shuffle(self.order)
             self.turns = self.rng.integers(len(self.views), size=len(self))
+            self.seeds = self.rng.spawn(1)[0].integers(2**63, size=len(self))

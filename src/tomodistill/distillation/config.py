@@ -12,7 +12,8 @@ _CHOICES = {
     "schedule": ("cosine", "constant"),
     "labels": ("soft", "hard"),
 }
-_MAY_BE_ZERO = ("seed", "dropout")
+_AUGMENTATIONS = ("augment_shift", "augment_noise", "augment_mix")
+_MAY_BE_ZERO = ("seed", "dropout", *_AUGMENTATIONS)
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,26 @@ class Training:
     batch_size: int = 8  # subtomograms; small: with few epochs it is the steps that count
     epochs: int = 5
     patience: int = 5  # epochs without a better validation loss before training stops
-    augment: bool = True  # turn volumes by the legal half turns
+    augment: bool = True  # turn volumes by the legal half turns, and what the next three say
+    augment_shift: int = 0  # voxels, largest shift along each axis
+    augment_noise: float = 0.0  # its standard deviation; that of a preprocessed volume is 1
+    augment_mix: float = 0.0  # largest share of a second volume of the same batch, at most 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
         for field in fields(self):
             self._check(field.name, getattr(self, field.name))
+        if self.augment_mix > 0.5:
+            raise InputError(
+                expected="augment_mix of at most 0.5", found=f"{self.augment_mix}", todo="Lower it."
+            )
+        asked = [name for name in _AUGMENTATIONS if getattr(self, name)]
+        if asked and not self.augment:
+            raise InputError(
+                expected=f"{asked[0]} 0 where augment is false",
+                found=f"{getattr(self, asked[0])}",
+                todo="Set augment to true, or leave it out.",
+            )
 
     def _check(self, name: str, value: Any) -> None:
         choices = _CHOICES.get(name)
