@@ -107,7 +107,7 @@ def test_ctrl_c_while_workers_simulate_is_one_line(scratch):
     assert "Traceback" not in said
     assert [line for line in said.splitlines() if "SpawnPoolWorker" in line] == []
     assert said.endswith(GOES_ON)
-    assert list(Path("data/sets").iterdir()) == []
+    assert [path.suffix for path in Path("data/sets").iterdir()] == [".unfinished"]
     assert states()["simulate"] == ["KILLED"]
     wait_for(lambda: not processes_here(scratch))
 
@@ -116,7 +116,7 @@ def test_a_distillation_struck_ever_later_goes_on_where_it_was(scratch, capsys):
     """After each strike nothing looks finished that is not, and no run stays RUNNING."""
     code, _ = strike(signal.SIGKILL, "tomodistill.subtomograms.dataset._check", nth=9)
     assert code == -signal.SIGKILL
-    assert [path.suffix for path in Path("data/sets").iterdir()] == [".partial"]
+    assert [path.suffix for path in Path("data/sets").iterdir()] == [".unfinished"]
     assert states()["simulate"] == ["RUNNING"]
     assert marked(capsys) == 1
     assert states()["simulate"] == ["KILLED"]

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from tomodistill.simulation import scene
 from tomodistill.simulation.config import SimulationConfig
 from tomodistill.simulation.scene import Pose
-from tomodistill.simulation.structures import Structure, extent
+from tomodistill.simulation.structures import Structure
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
@@ -50,14 +50,13 @@ def fill_box(
     pose = draw_pose(config, rng)
     particle = np.zeros((edge,) * 3, np.float32)
     scene.place(particle, structure, pose)
-    clean = not none and not any((config.neighbours, config.membranes, config.gold))
-    everything = particle if clean else particle * (not none)
-    radius = _radius(structure)
+    everything = np.zeros_like(particle) if none else particle.copy()
+    taken = structure.radius
     if none:
-        radius = _add_debris(everything, structures, pose, config, rng)
-    _add_neighbours(everything, structures, pose, radius, config, rng)
-    _add_membrane(everything, pose, radius, config, rng)
-    _add_gold(everything, pose, radius, config, rng)
+        taken = _add_debris(everything, structures, pose, config, rng)
+    _add_neighbours(everything, structures, pose, taken, config, rng)
+    _add_membrane(everything, pose, taken, config, rng)
+    _add_gold(everything, pose, taken, config, rng)
     return Box(pose, everything, particle)
 
 
@@ -79,7 +78,7 @@ def _add_debris(
     for structure, side in zip(chosen, (normal, -normal), strict=True):
         part = Pose(Rotation.random(rng=rng), pose.shift)
         scene.place(everything, structure, part, keep=side)
-    return max(map(_radius, chosen))
+    return max(structure.radius for structure in chosen)
 
 
 def _add_neighbours(
@@ -96,7 +95,7 @@ def _add_neighbours(
     placed = [(pose.shift, radius)]
     for _ in range(int(rng.integers(1, MOST_NEIGHBOURS + 1))):
         structure = structures[int(rng.integers(len(structures)))]
-        size, rotation = _radius(structure), Rotation.random(rng=rng)
+        size, rotation = structure.radius, Rotation.random(rng=rng)
         at = _beside(pose, radius + size, config, rng)
         if all(np.linalg.norm(at - other) >= size + taken for other, taken in placed):
             scene.place(everything, structure, Pose(rotation, at))
@@ -154,8 +153,3 @@ def _direction(rng: np.random.Generator) -> Array:
     """(3,) a unit vector, uniform on the sphere."""
     vector = rng.standard_normal(3)
     return vector / np.linalg.norm(vector)
-
-
-def _radius(structure: Structure) -> float:
-    """Voxels."""
-    return extent(structure) / 2 / structure.voxel_spacing

@@ -164,4 +164,5 @@ def _waves(points: Array, edge: int, angles: Array, radius: Array) -> Array:
 
 def _density(edge: int, angles: Array) -> Array:
     """(t,) area of the (kz, kx) plane, all of it being 1, of a sample at k = 1 of each slice."""
-    return np.radians(np.abs(np.gradient(angles))) / edge**2
+    density: Array = np.radians(np.abs(np.gradient(angles))) / edge**2
+    return density

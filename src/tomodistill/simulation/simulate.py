@@ -122,7 +122,7 @@ class Simulator:
         """What the set fixes; else of the particle's own signal to this very noise."""
         if self.set_variance is not None:
             return self.set_variance
-        alone = box.scene is box.particle
+        alone = np.array_equal(box.scene, box.particle)
         return snr(signal if alone else self.recipe.image(box.particle, exposure), grain)
 
     def _seed(self, item: PlanItem) -> int:

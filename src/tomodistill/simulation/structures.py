@@ -49,6 +49,12 @@ class Structure:
         )
         return spline
 
+    @cached_property
+    def radius(self) -> float:
+        """Voxels: of the ball round the centre that holds all above a tenth of the maximum."""
+        offsets = np.argwhere(self.density > 0.1 * self.density.max()) - self.density.shape[0] // 2
+        return float(np.linalg.norm(offsets, axis=1).max())
+
 
 def load_structures(
     source: str,
@@ -79,9 +85,7 @@ def load_structures(
 
 def extent(structure: Structure) -> float:
     """Å: diameter of the ball round the centre that holds all above a tenth of the maximum."""
-    centre = structure.density.shape[0] // 2
-    offsets = np.argwhere(structure.density > 0.1 * structure.density.max()) - centre
-    return float(2 * structure.voxel_spacing * np.linalg.norm(offsets, axis=1).max())
+    return 2 * structure.voxel_spacing * structure.radius
 
 
 def structures_digest(structures: tuple[Structure, ...]) -> str:
