@@ -3,6 +3,7 @@
 NAMES = (
     "main",
     "simulate",
+    "grid",
     "teacher",
     "soft_labels",
     "distill",

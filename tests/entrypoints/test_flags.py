@@ -10,6 +10,7 @@ from entrypoints.flags import config_flags, config_from, parse_flags, scale_flag
 from serving.config import ServiceConfig
 from tests.processes import working_in
 from tomodistill.scales import SCALES, flag_name
+from tomodistill.simulation.config import Range
 from tomodistill.tracking.gates import Gates
 
 # What MLproject calls `type: string` and the code reads as something else, by flag.
@@ -31,12 +32,13 @@ WRONG = {
     bool: ("maybe", "1", ""),
     int: (*NO_NUMBERS, "inf", "1e3", "1.5"),
     float: (*NO_NUMBERS, "-1e3", "-inf"),
+    Range: (*NO_NUMBERS, "-1e3", "0.1..", "5..0.1"),
     str: ("nonsense", ""),
 }
 # A tilt may be negative; which versions there are is looked up.
 MAY_BE = {"tilt_min": ("-1",), "tilt_max": ("-1",), "version": ("-1",)}
 # How a message calls what another word names on the command line.
-SAID = {"students": "student"}
+SAID = {"students": "student", "snrs": "snr"}
 
 
 def wrong_values():

@@ -97,12 +97,12 @@ def test_soft_labels_of_another_kind_of_set_are_refused(loop, changes, words, ca
     other.path.unlink()
 
 
-def test_structures_wider_than_the_box_are_named(loop, capsys):
-    scale = configure("smoke", {"voxel_spacing": "4"})
-    simulate.ensure_set(scale).path.unlink()
-    assert (
-        "wider than the box of 108 Å, and cut by it: clpp (114 Å), groel" in capsys.readouterr().err
-    )
+def test_structures_wider_than_the_box_are_refused_before_anything_is_made(loop, capsys):
+    before = list(Path("data/sets").iterdir())
+    assert entry(["simulate", *SMOKE, "--voxel_spacing", "4"]) == 2
+    said = capsys.readouterr().err
+    assert "expected structures that fit into the box of 108 Å; found clpp of 1" in said
+    assert list(Path("data/sets").iterdir()) == before
 
 
 def test_a_run_serves_as_a_model_uri(loop):

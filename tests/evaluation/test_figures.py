@@ -3,12 +3,7 @@ import pytest
 from matplotlib.collections import PathCollection
 
 from tomodistill.evaluation.comparison import CONTROL, Result
-from tomodistill.evaluation.figures import (
-    comparison_figure,
-    confusion_figure,
-    curves_figure,
-    montage_figure,
-)
+from tomodistill.evaluation.figures import comparison_figure, confusion_figure, curves_figure
 
 NAMES = ("ribosome", "proteasome", "chaperonin")
 
@@ -32,16 +27,6 @@ def test_curves_have_one_panel_for_each_measure() -> None:
     np.testing.assert_array_equal(lines["val"].get_xdata(), [1, 2])  # epochs count from one
     np.testing.assert_array_equal(lines["val"].get_ydata(), [4.0, 3.5])
     np.testing.assert_array_equal(lines["train"].get_ydata(), [3.0, 2.0])
-
-
-def test_montage_shows_central_slices_row_by_class() -> None:
-    volumes = np.arange(7 * 4**3, dtype=np.float32).reshape(7, 4, 4, 4)
-    labels = np.array([1, 0, 0, 0, 0, 0, 0])  # six of class 0, one of class 1, none of class 2
-    axes = np.array(montage_figure(volumes, labels, NAMES).axes).reshape(3, 5)
-    assert [[len(a.images) for a in row] for row in axes] == [[1] * 5, [1, 0, 0, 0, 0], [0] * 5]
-    np.testing.assert_array_equal(axes[0, 1].images[0].get_array(), volumes[2, 2])
-    np.testing.assert_array_equal(axes[1, 0].images[0].get_array(), volumes[0, 2])
-    assert [row[0].get_ylabel() for row in axes] == list(NAMES)
 
 
 def trained(network: str, labels: str, accuracy: float, speedup: float, parameters: int) -> Result:

@@ -45,23 +45,6 @@ def curves_figure(curves: Mapping[str, Sequence[float]]) -> Figure:
     return figure
 
 
-def montage_figure(
-    volumes: NDArray[np.float32], labels: NDArray[np.int64], class_names: Sequence[str]
-) -> Figure:
-    """Central z slices of (n, d, d, d) volumes: one row for each class, up to five of each."""
-    columns = 5
-    figure = Figure((1.3 * columns + 2, 1.3 * len(class_names)), layout="constrained")
-    grid = figure.subplots(len(class_names), columns, squeeze=False)
-    for label, name in enumerate(class_names):
-        chosen = volumes[labels == label][:columns]
-        for axes, volume in zip(grid[label], chosen, strict=False):
-            axes.imshow(volume[len(volume) // 2], "gray")
-        grid[label][0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
-    for axes in grid.flat:
-        axes.set(xticks=[], yticks=[])
-    return figure
-
-
 def comparison_figure(results: Sequence[Result]) -> Figure:
     """Accuracy against speed: bubble area = parameters; an arrow from hard to soft labels."""
     figure = Figure((7.5, 4.8), layout="constrained")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 
 from tomodistill.errors import InputError
 
 RECIPES = ("tilt_series", "convolution")
-STORAGE = ("float32", "float16")
+Storage = Literal["float32", "float16"]
 _SHARES = ("structural_noise", "neighbours", "membranes", "gold", "off_centre", "debris")
 
 
@@ -36,7 +36,7 @@ class Range:
 
     def draw_log(self, rng: np.random.Generator) -> float:
         """Uniform in the logarithm: for ratios."""
-        return math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
+        return self.low * (self.high / self.low) ** rng.random()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class SimulationConfig:
     box: int = 28  # voxels along each edge
     voxel_spacing: float = 10.0  # Å per voxel
     recipe: str = "tilt_series"  # or "convolution"
-    storage: str = "float32"  # or "float16": half the disk
+    storage: Storage = "float32"  # or "float16": half the disk
     seed: int = 0
 
     # The tilt series
@@ -81,11 +81,11 @@ class SimulationConfig:
     membranes: float = 0.0  # share of boxes with a piece of membrane
     gold: float = 0.0  # share of boxes with a gold bead
     none: float = 0.0  # items of class `none` for each item of another class; 0 = no such class
-    debris: float = 0.7  # share of boxes of class `none` with broken particles; the rest is ice
+    debris: float = 0.9  # share of boxes of class `none` with broken particles; the rest is ice
 
     def __post_init__(self) -> None:
         self._check("recipe", self.recipe in RECIPES, " or ".join(RECIPES))
-        self._check("storage", self.storage in STORAGE, " or ".join(STORAGE))
+        self._check("storage", self.storage in get_args(Storage), " or ".join(get_args(Storage)))
         self._check("items", self.items >= 1, "an integer of at least 1")
         self._check("box", self.box >= 8, "at least 8 voxels")
         self._check("voxel_spacing", 0.1 <= self.voxel_spacing <= 100, "0.1 to 100 Å per voxel")

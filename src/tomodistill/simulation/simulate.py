@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Literal, Protocol
 
 import numpy as np
@@ -135,6 +135,7 @@ def maker(config: SimulationConfig, structures: tuple[Structure, ...]) -> Callab
     return partial(Simulator, config, structures, set_variance=variance)
 
 
+@lru_cache(maxsize=16)  # a set's items, its picture and a grid ask for the same one
 def signal_variance(config: SimulationConfig, structures: tuple[Structure, ...]) -> float:
     """Median over the classes of the mean variance of their particles' signal (noise.py)."""
     bare = Simulator(config, structures)

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def log_config(**phases: Any) -> None:
         {
             f"{phase}.{name}": value
             for phase, config in phases.items()
-            for name, value in asdict(config).items()
+            for name, value in vars(config).items()
         }
     )
 
@@ -90,8 +89,8 @@ def _dataset(data: SubtomogramSet) -> "_SetDataset":
         warnings.simplefilter("ignore", UserWarning)  # MLflow registers its local source twice
         source = resolve_dataset_source(str(data.path))
     digest = data.digest[:_LONGEST_DATASET_DIGEST]
-    classes, snr = len(data.header.class_names), data.snr_range[0]
-    name = f"{classes} classes, {len(data.ids)} items, SNR {snr:g}"
+    classes, snr = len(data.header.class_names), " to ".join(map("{:g}".format, data.snr_range))
+    name = f"{classes} classes, {len(data.ids)} items, SNR {snr}"
     dataset = _SetDataset(source, name=name, digest=digest)
     dataset.profile = _profile(data)
     return dataset
