@@ -61,7 +61,7 @@ def ensure_set(scale: Scale, *, run_id: str | None = None) -> SubtomogramSet:
 
 
 def structures_of(config: SimulationConfig) -> tuple[Structure, ...]:
-    """The classes of a set. Raises InputError where they cannot be had, do not fit, or are too few."""
+    """The classes of a set. Raises InputError where they do not exist or do not fit."""
     structures = load_structures(
         config.structures,
         classes=config.classes,

@@ -4,13 +4,16 @@ import pytest
 
 from tomodistill.errors import InputError
 from tomodistill.scales import SCALES, configure, flag_name
+from tomodistill.simulation.config import Range
 
 
 def test_paper_scale_is_the_papers():
     scale = SCALES["paper"]
     simulation, training = scale.simulation, scale.teacher
     assert (simulation.items, simulation.box, simulation.voxel_spacing) == (23_000, 40, 9.2)
-    assert (simulation.tilt_range, simulation.snr) == ((-60, 60), 0.05)
+    assert (simulation.tilt_range, simulation.snr) == ((-60, 60), Range(0.05, 0.05))
+    assert simulation.recipe == "convolution"
+    assert len(simulation.classes.split(",")) + simulation.none == 23
     assert (training.optimizer, training.learning_rate, training.batch_size) == ("sgd", 0.005, 64)
     assert (training.epochs, training.patience, training.dropout) == (20, 5, 0.7)
     assert scale.student.temperature == 5
@@ -22,7 +25,8 @@ def test_quick_scale_keeps_its_promises():
     simulation = SCALES["quick"].simulation
     assert len(simulation.classes.split(",")) >= 6
     assert simulation.box >= 28
-    assert simulation.snr <= 0.5
+    assert simulation.snr.high <= 0.5
+    assert simulation.recipe == "tilt_series"
 
 
 def test_every_flag_names_one_field():
@@ -34,7 +38,7 @@ def test_every_flag_names_one_field():
 def test_given_fields_replace_the_scales():
     given = {"snr": "0.2", "teacher_epochs": "3", "student_epochs": "4", "student_augment": "false"}
     scale = configure("quick", given)
-    assert scale.simulation.snr == 0.2
+    assert scale.simulation.snr == Range(0.2, 0.2)
     assert (scale.teacher.epochs, scale.student.epochs) == (3, 4)
     assert scale.student.augment is False
     assert scale.teacher.augment is True
@@ -62,7 +66,8 @@ def test_a_folder_of_structures_gets_a_box_that_holds_a_ribosome():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"snr": "loud"}, "snr: a number"),
+        ({"snr": "loud"}, "snr: a number, or a range as 0.1..0.5"),
+        ({"defocus": "2..x"}, "defocus: a number, or a range"),
         ({"teacher_epochs": "1.5"}, "teacher_epochs: a whole number"),
         ({"student_augment": "maybe"}, "student_augment: true or false"),
         ({"student": "s9"}, "a student: s1, s2, s3"),

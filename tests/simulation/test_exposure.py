@@ -36,7 +36,7 @@ def test_defocus_follows_the_height():
 
 def test_detector_passes_what_the_low_pass_lets_through():
     k = np.array([0.0, 1 / 40, 0.05])
-    signal, shot = exposure.detector(k, replace(CONFIG, lowpass=40.0, binning=1.0))
+    signal, shot = exposure.detector(k, replace(CONFIG, recipe_lowpass=40.0, binning=1.0))
     plain_signal, plain_shot = exposure.detector(k, replace(CONFIG, binning=1.0))
     assert signal / plain_signal == pytest.approx([1, 0.5, 2.0**-4])
     assert shot / plain_shot == pytest.approx([1, 0.5, 2.0**-4])

@@ -76,7 +76,7 @@ def test_nothing_wraps_round(recipe, structures):
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("lowpass", [0.0, 40.0])
 def test_noise_has_variance_one(recipe, share, lowpass):
-    imaging = recipe(replace(CONFIG, structural_noise=share, lowpass=lowpass))
+    imaging = recipe(replace(CONFIG, structural_noise=share, recipe_lowpass=lowpass))
     made = [imaging.noise(SEEN, rng(seed)) for seed in range(16)]
     assert np.var(made) == pytest.approx(1.0, rel=0.03)
 

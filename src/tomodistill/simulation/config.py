@@ -36,7 +36,7 @@ class Range:
 
     def draw_log(self, rng: np.random.Generator) -> float:
         """Uniform in the logarithm: for ratios."""
-        return self.low * (self.high / self.low) ** rng.random()
+        return float(self.low * (self.high / self.low) ** rng.random())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class SimulationConfig:
     # Noise
     snr: Range = Range(0.5, 0.5)  # var(signal) / var(noise), see noise.py
     structural_noise: float = 0.5  # share of the noise's variance that comes before the optics
-    lowpass: float = 0.0  # Å, of signal and noise before the SNR is set; 0 = none
+    recipe_lowpass: float = 0.0  # Å, of signal and noise before the SNR is set; 0 = none
 
     # What else a picked box holds
     shift: float = 2.0  # voxels, largest shift of the particle along each axis (uniform)
@@ -117,7 +117,7 @@ class SimulationConfig:
     def _check_noise(self) -> None:
         snr = 0 < self.snr.low <= self.snr.high < float("inf")
         self._check("snr", snr, "a positive, finite ratio, or a range low..high of them")
-        self._check("lowpass", 0 <= self.lowpass < float("inf"), "0 (none) or more Å")
+        self._check("recipe_lowpass", 0 <= self.recipe_lowpass < float("inf"), "0 (none) or more Å")
 
     def _check_contents(self) -> None:
         self._check("shift", 0 <= self.shift <= self.box / 4, "0 to a quarter of the box, voxels")

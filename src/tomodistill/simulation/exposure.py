@@ -59,7 +59,7 @@ def contrast(frequency: Array, defocus: float | Array, config: SimulationConfig)
 def detector(frequency: Array, config: SimulationConfig) -> tuple[Array, Array]:
     """Transfer of signal and of shot noise at `frequency` (1/Å), the low-pass in both."""
     pixel = config.voxel_spacing / config.binning
-    passed = optics.low_pass(frequency, config.lowpass)
+    passed = optics.low_pass(frequency, config.recipe_lowpass)
     signal = optics.mtf(frequency, pixel=pixel, at_nyquist=config.mtf_nyquist)
     shot = optics.scatter(frequency, pixel=pixel, at_nyquist=config.mtf_nyquist)
     return signal * passed, shot * passed
