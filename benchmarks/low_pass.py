@@ -2,9 +2,10 @@
 
     PYTHONPATH=src python benchmarks/low_pass.py --resolutions 0,15,25,40 --snr 0.1
 
-Any flag of the simulation and of the student may be given, as to `mlflow run`. The student learns
-hard labels; only the training and validation parts are made, nothing sees a test item. The control
-is a linear classifier on the power spectra of the same volumes.
+Flags of the simulation, and the student's network, rates and epochs, may be given as to `mlflow
+run`. The student learns hard labels, its volumes turned by legal half turns; only the training and
+validation parts are made, nothing sees a test item. The control is a linear classifier on the power
+spectra of the same volumes.
 """
 
 import argparse
@@ -33,14 +34,17 @@ from tomodistill.subtomograms.preprocessing import preprocess
 from tomodistill.subtomograms.views import legal_views
 
 Array = NDArray[np.float32]
-CORES = len(os.sched_getaffinity(0))
+CORES = os.cpu_count() or 1
 
 
 def make_parts(scale: Scale) -> tuple[tuple[str, ...], dict[str, tuple[Array, NDArray[np.int64]]]]:
     """Class names, and volumes and labels of the training and the validation part."""
     config = scale.simulation
     structures = load_structures(
-        config.structures, classes=config.classes, voxel_spacing=config.voxel_spacing
+        config.structures,
+        classes=config.classes,
+        voxel_spacing=config.voxel_spacing,
+        map_spacing=config.map_spacing,
     )
     make, parts = maker(config, structures), {}
     for split in ("train", "val"):

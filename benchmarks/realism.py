@@ -38,7 +38,7 @@ def read_pages(path: Path) -> Array:
 
 
 def crops(tomogram: Array) -> Array:
-    """(n, BOX, BOX, BOX) half overlapping, of the full height."""
+    """(n, BOX, BOX, BOX) half overlapping, of the middle in z."""
     start = (len(tomogram) - BOX) // 2
     return np.stack(
         [
@@ -83,8 +83,8 @@ def spectra(boxes: Array) -> tuple[Array, Array, Array]:
 
 def figure(families: dict[str, Array]) -> Figure:
     """Slices of each family, untilted and along the beam; spectra of all below."""
-    drawing = Figure((11, 2.1 * len(families) + 3.2), layout="constrained")
-    top, bottom = drawing.subfigures(2, 1, height_ratios=[2.1 * len(families), 3.2])
+    drawing = Figure((11, 1.15 * len(families) + 3.6), layout="constrained")
+    top, bottom = drawing.subfigures(2, 1, height_ratios=[1.15 * len(families) + 0.4, 3.2])
     grid = top.subplots(len(families), 2 * SHOWN)
     for row, (name, boxes) in zip(grid, families.items(), strict=True):
         for column in range(SHOWN):

@@ -92,6 +92,7 @@ def fit(
     views = legal_views(data.columns["tilt_range"]) if config.augment else ("identity",)
     of_views = np.repeat(teacher_logits[:, None], len(views), axis=1)
     targets = pack_targets(teacher_logits=of_views, labels=data.labels)
+    augmentation = legal_augmentation(data, data.rows("train"), config, manifest.preprocessing)
     parts = {}
     for part, rng in (("train", np.random.default_rng(config.seed)), ("val", None)):
         rows = data.rows(part)
@@ -101,7 +102,7 @@ def fit(
             views=views,
             batch_size=config.batch_size,
             rng=rng,
-            augmentation=legal_augmentation(data, rows, config, manifest.preprocessing),
+            augmentation=augmentation if part == "train" else None,
         )
     history = train(
         model,

@@ -76,6 +76,7 @@ def test_a_folder_of_structures_gets_a_box_that_holds_a_ribosome():
         ({"teacher_epochs": "-1"}, "teacher_epochs greater than zero"),
         ({"student_optimizer": "lbfgs"}, "student_optimizer: adam or sgd"),
         ({"snr": "nan"}, "snr"),
+        ({"student_augment_shift": "8"}, "student_augment_shift: at most a quarter of the box, 7"),
     ],
 )
 def test_a_value_that_is_none_is_refused_by_name(given, words):

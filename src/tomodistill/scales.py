@@ -23,6 +23,17 @@ class Scale:
     teacher: TeacherConfig
     student: StudentConfig
 
+    def __post_init__(self) -> None:
+        most = self.simulation.box // 4
+        for phase, training in (("teacher", self.teacher), ("student", self.student)):
+            if training.augment_shift > most:
+                flag = flag_name(phase, "augment_shift")
+                raise InputError(
+                    expected=f"{flag}: at most a quarter of the box, {most} voxels",
+                    found=f"{flag}={training.augment_shift}",
+                    todo=f"Lower {flag}.",
+                )
+
 
 _PAPER_TRAINING: dict[str, Any] = {
     "optimizer": "sgd",
@@ -60,7 +71,7 @@ SCALES = {
         TeacherConfig(),
         StudentConfig(),
     ),
-    # arXiv 1801.10597 to the letter: made for a GPU
+    # arXiv 1801.10597, and where it is silent what its group wrote elsewhere: made for a GPU
     "paper": Scale(
         SimulationConfig(
             classes=",".join(PAPER_GROUP),

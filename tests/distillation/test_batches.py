@@ -237,7 +237,6 @@ def test_what_the_set_forbids_is_refused(subtomogram_set: SubtomogramSet) -> Non
         columns={**subtomogram_set.columns, "tilt_range": np.full((12, 2), np.nan)},
     )
     for data, config, message in (
-        (subtomogram_set, Training(augment_shift=3), "a quarter of the box, 2 voxels"),
         (subtomogram_set, Training(augment_mix=0.2), "one tilt range"),
         (unknown, Training(augment_mix=0.2), "one tilt range"),
         (unknown, Training(augment_noise=0.2), "tilt ranges in degrees"),

@@ -6,10 +6,10 @@ from scipy import stats
 
 from tomodistill.simulation.config import SimulationConfig
 from tomodistill.simulation.contents import draw_pose, fill_box
-from tomodistill.simulation.structures import extent
 
 CONFIG = SimulationConfig(box=40, none=1.0)
 EDGE = 60
+PLANES = [(1, 2), (0, 2), (0, 1)]
 
 
 def rng(seed=0):
@@ -72,14 +72,43 @@ def test_what_else_lies_in_a_box_has_its_share(structures, what):
     assert share_with_more(boxes(structures, 0, 80, **{what: 0.5})) == pytest.approx(0.47, abs=0.15)
 
 
-def test_neighbours_keep_off_the_particle(structures):
-    radius = extent(structures[0]) / 2 / 10.0
+@pytest.mark.parametrize("what", ["neighbours", "membranes", "gold"])
+def test_everything_keeps_off_the_particle(structures, what):
+    radius = structures[0].radius
     axis = np.arange(EDGE) - EDGE // 2
-    for box in boxes(structures, 0, 15, neighbours=1.0, shift=0.0):
+    for box in boxes(structures, 0, 40, shift=0.0, **{what: 1.0}):
         z, y, x = (each - at for each, at in zip([axis] * 3, box.pose.shift, strict=True))
         inside = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 < (radius - 1) ** 2
         # What the spline spreads beyond a particle's extent is below a tenth of its contrast.
         assert np.abs(box.scene - box.particle)[inside].max() < 0.25
+
+
+def test_neighbours_keep_off_each_other(structures):
+    """Two that collided would be twice as dense where they do."""
+    densest = max(structure.density.max() for structure in structures)
+    for box in boxes(structures, 0, 60, neighbours=1.0):
+        assert box.scene.max() < 1.15 * densest
+
+
+def test_particles_lie_within_vesicles_and_outside_of_them(structures):
+    """By the side to which the wall bends: its mean is nearer to the centre of its vesicle."""
+    bends = []
+    for box in boxes(structures, 0, 40, membranes=1.0):
+        wall = box.scene - box.particle
+        axis = np.arange(EDGE) - EDGE // 2
+        if wall.sum() > 1:
+            mean = [np.average(axis, weights=wall.sum(axis=others)) for others in PLANES]
+            bends.append(np.linalg.norm(mean))
+    # A wall round the particle has its mean near it, a wall that bends away has it far off.
+    assert min(bends) < 8
+    assert max(bends) > 16
+
+
+def test_gold_is_much_denser_than_protein(structures):
+    for box in boxes(structures, 0, 20, gold=1.0):
+        beads = (box.scene - box.particle).max()
+        assert beads == 0 or 5 < beads < 10 or beads < box.scene.max()
+    assert max(box.scene.max() for box in boxes(structures, 0, 20, gold=1.0)) > 5
 
 
 def test_class_none_holds_no_particle(structures):
@@ -88,12 +117,13 @@ def test_class_none_holds_no_particle(structures):
         assert box.particle.any()  # one that would have been there: it sets the noise
 
 
-def test_debris_is_like_a_particle_in_mass_but_like_none_in_shape(structures):
+def test_debris_has_the_mass_of_a_particle_and_another_shape(structures):
     made = boxes(structures, 3, 40, debris=1.0)
-    masses = [structure.density.sum() for structure in structures]
-    debris = [box.scene.sum() for box in made]
-    assert np.mean(debris) == pytest.approx(np.mean(masses), rel=0.2)
-    assert min(debris) > 0.2 * min(masses)
+    for box in made:
+        assert box.scene.sum() == pytest.approx(box.particle.sum(), rel=0.5)
+        assert np.corrcoef(box.scene.ravel(), box.particle.ravel())[0, 1] < 0.95
+    masses = [box.scene.sum() / box.particle.sum() for box in made]
+    assert np.mean(masses) == pytest.approx(1.0, abs=0.05)
 
 
 def test_debris_has_its_share(structures):

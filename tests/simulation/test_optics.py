@@ -62,6 +62,18 @@ def test_every_zero_within_the_band_is_where_the_formula_says(defocus):
     assert signs == pytest.approx([-1, 1, -1, 1, -1])
 
 
+@pytest.mark.parametrize(
+    ("voltage", "lam", "cs", "amplitude"),
+    [(300.0, 0.019687, 2.7, 0.07), (200.0, 0.025079, 2.0, 0.1)],
+)
+def test_ctf_is_the_whole_formula(voltage, lam, cs, amplitude):
+    for k, defocus in ((0.02, 3.0), (0.06, 2.0), (0.15, 0.8)):
+        phase = np.pi * lam * defocus * 1e4 * k**2 - np.pi / 2 * cs * 1e7 * lam**3 * k**4
+        expected = -np.sqrt(1 - amplitude**2) * np.sin(phase) - amplitude * np.cos(phase)
+        value = ctf(k, defocus=defocus, voltage=voltage, cs=cs, amplitude_contrast=amplitude)
+        assert value == pytest.approx(expected, abs=2e-3)
+
+
 def test_ctf_takes_one_defocus_for_each_tilt():
     k = np.linspace(0, 0.05, 7)
     together = ctf(k[:, None], defocus=np.array([2.0, 4.0]))
@@ -87,7 +99,7 @@ def test_thick_ice_costs_most_at_high_tilt():
 
 def test_detector_at_its_own_nyquist_frequency():
     k = np.array([0.0, 0.2])  # pixels of 2.5 Å
-    assert optics.scatter(k, pixel=2.5, at_nyquist=0.5) == pytest.approx([1.0, 0.5])
+    assert optics.noise_transfer(k, pixel=2.5, at_nyquist=0.5) == pytest.approx([1.0, 0.5])
     assert optics.mtf(k, pixel=2.5, at_nyquist=0.5) == pytest.approx([1.0, 0.5 * 2 / np.pi])
 
 

@@ -138,6 +138,14 @@ def test_all_tilts_give_the_phantom_back():
     assert scale == pytest.approx(1.0, abs=0.02)
 
 
+def test_a_slice_at_both_ends_of_all_tilts_counts_once():
+    once, twice = projector(low=-90, high=87), projector(low=-90, high=90)
+    assert once.weights.sum() == pytest.approx(twice.weights.sum(), rel=1e-3)
+    volume = phantom(32)
+    a, b = (each.reconstruct(each.project(volume)) for each in (once, twice))
+    assert b == pytest.approx(a, abs=0.02 * float(np.abs(a).max()))
+
+
 @pytest.mark.parametrize("tilts", [(-60.0, 60.0), (-76.0, 47.0), (-40.0, 40.0)])
 def test_a_limited_range_gives_back_what_it_measured(tilts):
     volume = phantom(48)

@@ -1,4 +1,5 @@
 import gzip
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -192,15 +193,28 @@ def test_ids_are_checked_before_anything_is_fetched(tmp_path):
             load(source, cache=tmp_path)
 
 
-def test_digest_follows_name_spacing_and_density(structures):
+def test_digest_follows_name_spacing_and_origin_and_no_last_bits(structures):
     digest = structures_digest(structures)
     first, *rest = structures
-    renamed = Structure("other", first.density, first.voxel_spacing)
-    respaced = Structure(first.name, first.density, 9.0)
-    brighter = Structure(first.name, first.density * np.float32(1.001), first.voxel_spacing)
-    others = {structures_digest((s, *rest)) for s in (renamed, respaced, brighter)}
+    changes = ({"name": "other"}, {"voxel_spacing": 9.0}, {"origin": "another file"})
+    others = {structures_digest((replace(first, **change), *rest)) for change in changes}
     assert len(digest) == 64
     assert digest not in others
     assert len(others) == 3
-    same = Structure(first.name, first.density.copy(), first.voxel_spacing)
+    same = replace(first, density=np.nextafter(first.density, np.float32(9)))
     assert structures_digest((same, *rest)) == digest
+
+
+def test_origin_follows_the_content_of_a_file_and_not_its_place(tmp_path, shared):
+    origins = []
+    for folder in ("a", "b", "c"):
+        (tmp_path / folder).mkdir()
+        for name in ("1bxn", "3gl1"):
+            content = (shared / "maps" / f"{name}.mrc").read_bytes()
+            if folder == "c":
+                content = content[:-4] + b"\0\0\x80?"
+            (tmp_path / folder / f"{name}.mrc").write_bytes(content)
+        loaded = load_structures(str(tmp_path / folder), classes="all", voxel_spacing=14.0)
+        origins.append([structure.origin for structure in loaded])
+    assert origins[0] == origins[1]
+    assert not set(origins[0]) & set(origins[2])

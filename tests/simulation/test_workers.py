@@ -1,8 +1,11 @@
+import os
+import signal
 from functools import partial
 
 import pytest
 from threadpoolctl import threadpool_info
 
+from tomodistill.errors import InputError
 from tomodistill.simulation.workers import CHUNK, in_order
 
 
@@ -47,3 +50,22 @@ def test_no_more_is_made_ahead_than_is_taken():
     next(results)
     assert len(asked) <= 9 * CHUNK
     results.close()
+
+
+def no_memory():
+    raise MemoryError
+
+
+def killed(item):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def of_killed():
+    return killed
+
+
+@pytest.mark.parametrize("make", [no_memory, of_killed])
+def test_a_worker_that_dies_ends_the_work_with_a_word(make, capfd):
+    with pytest.raises(InputError, match="one of 2 that could not start, or was killed"):
+        list(in_order(make, range(100), workers=2))
+    capfd.readouterr()  # the process that could not start says why

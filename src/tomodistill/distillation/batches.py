@@ -87,12 +87,12 @@ def legal_augmentation(
 ) -> Augmentation | None:
     """What `config` asks for beside half turns, for volumes at positions `rows`; None for nothing.
 
-    Raises InputError where the box or the tilt ranges forbid it.
+    Raises InputError where the tilt ranges forbid it.
     """
     if not (config.augment_shift or config.augment_noise or config.augment_mix):
         return None
     header, tilt_ranges = data.header, data.columns["tilt_range"][rows]
-    _check(config, header.box, tilt_ranges)
+    _check_mix(config, tilt_ranges)
     prepare = partial(
         preprocess,
         voxel_spacing=header.voxel_spacing,
@@ -109,18 +109,12 @@ def legal_augmentation(
     )
 
 
-def _check(config: Training, box: int, tilt_ranges: NDArray[np.float64]) -> None:
-    if config.augment_shift > box // 4:
-        raise InputError(
-            expected=f"augment_shift of at most a quarter of the box, {box // 4} voxels",
-            found=f"{config.augment_shift}",
-            todo="Lower it.",
-        )
+def _check_mix(config: Training, tilt_ranges: NDArray[np.float64]) -> None:
     if config.augment_mix and not (tilt_ranges == tilt_ranges[0]).all():  # NaN: not known to be
         raise InputError(
             expected="one tilt range for all subtomograms, so that mixes keep their missing wedge",
             found="several, or an unknown one",
-            todo="Set augment_mix to 0.",
+            todo="Set teacher_augment_mix and student_augment_mix to 0.",
         )
 
 

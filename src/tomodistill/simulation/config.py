@@ -56,8 +56,8 @@ class SimulationConfig:
     # The tilt series
     tilt_min: float = -60.0  # degrees
     tilt_max: float = 60.0  # degrees
-    tilt_step: float = 3.0  # degrees (tilt_series)
-    dose: float = 3.0  # electrons per Å² and tilt, which the particle suffers (tilt_series)
+    tilt_step: float = 3.0  # degrees, rounded so that both ends are tilts (tilt_series)
+    dose: float = 3.0  # electrons per Å² of each tilt; damage as at 300 kV (tilt_series)
     thickness: float = 150.0  # nm of ice (tilt_series)
     field: float = 0.6  # µm across the tilt axis from which particles come (tilt_series)
 
@@ -100,7 +100,8 @@ class SimulationConfig:
         tilts = -90 <= self.tilt_min < self.tilt_max <= 90
         self._check("tilt_max", tilts, f"-90 <= tilt_min ({self.tilt_min}) < tilt_max <= 90")
         span = self.tilt_max - self.tilt_min
-        self._check("tilt_step", 0.1 <= self.tilt_step <= span, f"0.1 to {span:g} degrees")
+        steps = 0.1 <= self.tilt_step <= span or self.recipe == "convolution"
+        self._check("tilt_step", steps, f"0.1 to {span:g} degrees")
         self._check("dose", 0 <= self.dose <= 100, "0 to 100 electrons per Å²")
         self._check("thickness", 0 <= self.thickness <= 1000, "0 to 1000 nm")
         self._check("field", 0 <= self.field <= 10, "0 to 10 µm")

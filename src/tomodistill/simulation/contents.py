@@ -20,8 +20,8 @@ GOLD = (25.0, 50.0)  # Å, radii of beads: 5 and 10 nm fiducials
 
 
 @dataclass(frozen=True, eq=False)
-class Box:
-    """One box before it is imaged; scenes are (d, d, d), z, y, x, protein positive."""
+class Contents:
+    """Of one box before it is imaged; scenes are (d, d, d), z, y, x, protein positive."""
 
     pose: Pose  # of the particle; of class `none`, of what was picked for one
     scene: Array  # everything
@@ -43,7 +43,7 @@ def fill_box(
     config: SimulationConfig,
     edge: int,
     rng: np.random.Generator,
-) -> Box:
+) -> Contents:
     """A box of class `label`; a label past the structures is class `none`."""
     none = label == len(structures)
     structure = structures[int(rng.integers(len(structures))) if none else label]
@@ -53,51 +53,54 @@ def fill_box(
     everything = np.zeros_like(particle) if none else particle.copy()
     taken = structure.radius
     if none:
-        taken = _add_debris(everything, structures, pose, config, rng)
+        taken = _add_debris(everything, structure, pose, config, rng)
     _add_neighbours(everything, structures, pose, taken, config, rng)
     _add_membrane(everything, pose, taken, config, rng)
     _add_gold(everything, pose, taken, config, rng)
-    return Box(pose, everything, particle)
+    return Contents(pose, everything, particle)
 
 
 def _add_debris(
     everything: Array,
-    structures: tuple[Structure, ...],
+    structure: Structure,
     pose: Pose,
     config: SimulationConfig,
     rng: np.random.Generator,
 ) -> float:
-    """Parts of two particles, broken along a plane and stuck together; or nothing.
+    """Two halves of a structure, broken along a plane and stuck together wrongly; or nothing.
 
-    Returns what other things keep away from, voxels: the parts' radius, or a quarter of the box.
+    Halves of one structure, for power spectra of two sizes at once would give them away. Returns
+    what other things keep away from, voxels: the radius, or a quarter of the box.
     """
     if rng.random() >= config.debris:
         return config.box / 4
     normal = _direction(rng)
-    chosen = [structures[int(i)] for i in rng.integers(len(structures), size=2)]
-    for structure, side in zip(chosen, (normal, -normal), strict=True):
-        part = Pose(Rotation.random(rng=rng), pose.shift)
-        scene.place(everything, structure, part, keep=side)
-    return max(structure.radius for structure in chosen)
+    for side in (normal, -normal):
+        half = Pose(Rotation.random(rng=rng), pose.shift)
+        scene.place(everything, structure, half, keep=side)
+    return structure.radius
 
 
 def _add_neighbours(
     everything: Array,
     structures: tuple[Structure, ...],
     pose: Pose,
-    radius: float,
+    taken: float,
     config: SimulationConfig,
     rng: np.random.Generator,
 ) -> None:
-    """Particles of any class that touch neither the picked one nor each other."""
+    """Particles of any class that touch neither the picked one nor each other.
+
+    Membranes and gold keep off the picked one too, but not off these.
+    """
     if rng.random() >= config.neighbours:
         return
-    placed = [(pose.shift, radius)]
+    placed = [(pose.shift, taken)]
     for _ in range(int(rng.integers(1, MOST_NEIGHBOURS + 1))):
         structure = structures[int(rng.integers(len(structures)))]
         size, rotation = structure.radius, Rotation.random(rng=rng)
-        at = _beside(pose, radius + size, config, rng)
-        if all(np.linalg.norm(at - other) >= size + taken for other, taken in placed):
+        at = _beside(pose, taken + size, config, rng)
+        if all(np.linalg.norm(at - other) >= size + room for other, room in placed):
             scene.place(everything, structure, Pose(rotation, at))
             placed.append((at, size))
 
@@ -105,20 +108,24 @@ def _add_neighbours(
 def _add_membrane(
     everything: Array,
     pose: Pose,
-    radius: float,
+    taken: float,
     config: SimulationConfig,
     rng: np.random.Generator,
 ) -> None:
+    """A vesicle's wall beside the particle, which is within the vesicle or outside of it."""
     if rng.random() >= config.membranes:
         return
-    leaflet = 2 * scene.LEAFLET / config.voxel_spacing
-    point = _beside(pose, radius + leaflet, config, rng)
-    outwards = (point - pose.shift) / np.linalg.norm(point - pose.shift)
+    keep_off = taken + 2 * scene.LEAFLET / config.voxel_spacing
+    point = _beside(pose, keep_off, config, rng)
+    away = point - pose.shift
+    distance, side = float(np.linalg.norm(away)), float(rng.choice([-1, 1]))
+    smallest = (distance + keep_off) / 2 * config.voxel_spacing  # else the far wall cuts it
+    radius = rng.uniform(max(VESICLE[0], smallest), VESICLE[1] + smallest)
     scene.add_membrane(
         everything,
         point=point,
-        normal=outwards * rng.choice([-1, 1]),  # the particle is outside of the vesicle, or in it
-        radius=rng.uniform(*VESICLE),
+        normal=side * away / distance,
+        radius=radius,
         voxel_spacing=config.voxel_spacing,
     )
 
@@ -126,7 +133,7 @@ def _add_membrane(
 def _add_gold(
     everything: Array,
     pose: Pose,
-    radius: float,
+    taken: float,
     config: SimulationConfig,
     rng: np.random.Generator,
 ) -> None:
@@ -135,7 +142,7 @@ def _add_gold(
     size = float(rng.choice(GOLD))
     scene.add_gold(
         everything,
-        point=_beside(pose, radius + size / config.voxel_spacing, config, rng),
+        point=_beside(pose, taken + size / config.voxel_spacing, config, rng),
         radius=size,
         voxel_spacing=config.voxel_spacing,
     )

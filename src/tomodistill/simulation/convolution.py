@@ -30,20 +30,20 @@ class Convolution:
 
     def image(self, scene: Array, of: Exposure) -> Array:
         """(b, b, b) float32: a scene (d, d, d) as the microscope shows it, protein dark."""
-        transfer = self._contrast(of) * self.signal
+        transfer = self._ctf(of) * self.signal
         return self._crop(fft.rfftn(scene) * transfer)
 
     def noise(self, of: Exposure, rng: np.random.Generator) -> Array:
         """(b, b, b) float32 noise of expected variance one."""
-        ice = np.square(self._contrast(of) * self.signal)
+        ice = np.square(self._ctf(of) * self.signal)
         power = exposure.noise_power(
             ice, np.square(self.shot), self.config.structural_noise, variance_of=self._variance
         )
         white = rng.standard_normal((self.edge,) * 3, dtype=np.float32)
         return self._crop(fft.rfftn(white) * np.sqrt(power))
 
-    def _contrast(self, of: Exposure) -> Array:
-        return exposure.contrast(self.frequency, of.defocus, self.config)
+    def _ctf(self, of: Exposure) -> Array:
+        return exposure.ctf(self.frequency, of.defocus, self.config)
 
     def _variance(self, power: Array) -> float:
         """Variance of white noise times `power` (d, d, d//2 + 1): its mean over the full grid."""

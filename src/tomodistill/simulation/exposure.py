@@ -9,10 +9,13 @@ from math import ceil
 import numpy as np
 from scipy import fft
 
+from tomodistill.errors import InputError
 from tomodistill.simulation import optics
 from tomodistill.simulation.config import SimulationConfig
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
+
+LARGEST_EDGE = 384  # voxels: half a GiB for each complex spectrum of the cube
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def defocus_at(exposure: Exposure, tilt: Array) -> Array:
     return exposure.defocus - moved
 
 
-def contrast(frequency: Array, defocus: float | Array, config: SimulationConfig) -> Array:
+def ctf(frequency: Array, defocus: float | Array, config: SimulationConfig) -> Array:
     """The CTF at `frequency` (1/Å)."""
     return optics.ctf(
         frequency,
@@ -61,7 +64,7 @@ def detector(frequency: Array, config: SimulationConfig) -> tuple[Array, Array]:
     pixel = config.voxel_spacing / config.binning
     passed = optics.low_pass(frequency, config.recipe_lowpass)
     signal = optics.mtf(frequency, pixel=pixel, at_nyquist=config.mtf_nyquist)
-    shot = optics.scatter(frequency, pixel=pixel, at_nyquist=config.mtf_nyquist)
+    shot = optics.noise_transfer(frequency, pixel=pixel, at_nyquist=config.mtf_nyquist)
     return signal * passed, shot * passed
 
 
@@ -71,18 +74,38 @@ def noise_power(
     """Power that makes noise of variance one, `share` of it from `structural`, the rest `shot`.
 
     Both are power spectra of any common shape; `variance_of` gives the variance each would have.
+    Raises InputError for a part that the optics let nothing through of.
     """
     power = np.zeros_like(structural)
     for part, spectrum in ((share, structural), (1 - share, shot)):
         if part > 0:
-            power += part / variance_of(spectrum) * spectrum
+            power += part / _positive(variance_of(spectrum)) * spectrum
     return power
 
 
 def padded_edge(config: SimulationConfig, least: float) -> int:
-    """Voxels: an edge of at least `least` from which nothing the CTF spreads wraps into the box."""
+    """Voxels: an edge of at least `least` from which nothing the CTF spreads wraps into the box.
+
+    Raises InputError for a cube that no memory holds.
+    """
     spread = optics.delocalisation(
         defocus=config.defocus.high, voltage=config.voltage, frequency=0.5 / config.voxel_spacing
     )
     needed = max(least, config.box + 2 * spread / config.voxel_spacing)
+    if needed > LARGEST_EDGE:
+        raise InputError(
+            expected=f"a padded box of at most {LARGEST_EDGE} voxels along each edge",
+            found=f"{needed:.0f}: the CTF spreads {spread:.0f} Å at {config.voxel_spacing:g} Å",
+            todo="Give a larger voxel_spacing, a smaller box or a smaller defocus.",
+        )
     return int(fft.next_fast_len(ceil(needed), real=True))
+
+
+def _positive(variance: float) -> float:
+    if variance <= 0:
+        raise InputError(
+            expected="optics that let some of the noise through",
+            found="none of it",
+            todo="Give a defocus, an amplitude_contrast above 0, or a smaller recipe_lowpass.",
+        )
+    return variance

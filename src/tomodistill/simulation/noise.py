@@ -2,11 +2,12 @@
 
     SNR = var(signal) / var(noise)
 
-over every voxel of the finished box and the full band, nothing filtered; the signal is that of
-the particle alone, without its neighbours. The recipe `convolution` brings each box to the SNR
-asked for, as the paper's group did. The recipe `tilt_series` has one level of noise for a whole
-set, as a microscope has: there var(signal) is the median over the classes of its mean over random
-poses, so that half the classes are seen better than the SNR says, and half worse. Boxes of class
+over every voxel of the finished box and the full band, after whatever low-pass the recipe was
+given; the signal is that of the particle alone, without its neighbours. The recipe `convolution`
+brings each box to the SNR asked for, as the paper's group did. The recipe `tilt_series` has one
+level of noise for a whole set, as a microscope has: there var(signal) is the median over the
+classes of its mean over random poses, so that half the classes are seen better than the SNR says,
+and half worse. (Given a range, each item draws its SNR, and with it the level.) Boxes of class
 `none` have the noise of the others.
 """
 

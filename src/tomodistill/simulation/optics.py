@@ -64,23 +64,31 @@ def damage(frequency: Array, dose: Array) -> Array:
     return left
 
 
+def path_length(tilt: Array) -> Array:
+    """Way through the ice at `tilt` (degrees), 1 without: 1 / cos θ.
+
+    Up to ten: at higher tilts the specimen's edge comes first.
+    """
+    length: Array = 1 / np.maximum(np.cos(np.radians(tilt)), 0.1)
+    return length
+
+
 def thickness_loss(tilt: Array, thickness: float) -> Array:
     """Signal against shot noise at `tilt` (degrees) through `thickness` nm of ice: 1 at no tilt.
 
-    exp(−t (1/cos θ − 1) / 2Λ): the elastic electrons fall off with the path t / cos θ, and the
-    shot noise of images scaled to one noise with their root. Bounded where the path exceeds ten
-    thicknesses: there the specimen's edge comes first.
+    exp(−t (1/cos θ − 1) / 2Λ): the elastic electrons fall off with their way through the ice, and
+    the shot noise of images scaled to one noise with their root.
     """
-    path = np.minimum(1 / np.maximum(np.cos(np.radians(tilt)), 1e-9), 10.0)
-    loss: Array = np.exp(-thickness * (path - 1) / (2 * MEAN_FREE_PATH))
+    loss: Array = np.exp(-thickness * (path_length(tilt) - 1) / (2 * MEAN_FREE_PATH))
     return loss
 
 
-def scatter(frequency: Array, *, pixel: float, at_nyquist: float) -> Array:
+def noise_transfer(frequency: Array, *, pixel: float, at_nyquist: float) -> Array:
     """What scatter within the detector leaves at `frequency` (1/Å), of signal and shot noise alike.
 
-    A Gaussian that is `at_nyquist` at the Nyquist frequency of its pixels of `pixel` Å. It is the
-    noise transfer too: what the pixel's aperture takes of the noise comes back by aliasing.
+    A Gaussian that is `at_nyquist` at the Nyquist frequency of its pixels of `pixel` Å. Noise is
+    taken to keep what the pixel's aperture takes of the signal, because it comes back by aliasing:
+    exact for white noise, and 20 % too much power at the Nyquist frequency for `at_nyquist` 0.5.
     Source: McMullan et al. 2009, Ultramicroscopy 109:1126.
     """
     left: Array = at_nyquist ** (2 * pixel * frequency) ** 2
@@ -88,12 +96,12 @@ def scatter(frequency: Array, *, pixel: float, at_nyquist: float) -> Array:
 
 
 def mtf(frequency: Array, *, pixel: float, at_nyquist: float) -> Array:
-    """Modulation transfer of the signal at `frequency` (1/Å): scatter times the pixel's aperture.
+    """Modulation transfer of the signal at `frequency` (1/Å): scatter and the pixel's aperture.
 
     The aperture is |sinc(k a)| of a square pixel of a = `pixel` Å.
     """
     aperture: Array = np.abs(np.sinc(frequency * pixel))
-    return aperture * scatter(frequency, pixel=pixel, at_nyquist=at_nyquist)
+    return aperture * noise_transfer(frequency, pixel=pixel, at_nyquist=at_nyquist)
 
 
 def low_pass(frequency: Array, resolution: float) -> Array:

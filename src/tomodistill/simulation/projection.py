@@ -19,7 +19,7 @@ from tomodistill.errors import InputError
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 Complex = np.ndarray[tuple[int, ...], np.dtype[np.complexfloating]]
 
-LARGEST = 2.0  # GiB of matrices in each process
+LARGEST = 2.0  # GiB of arrays that each process keeps
 
 
 def tilt_angles(tilt_min: float, tilt_max: float, step: float) -> Array:
@@ -155,14 +155,24 @@ def _disc(edge: int) -> np.ndarray:
 
 def _waves(points: Array, edge: int, angles: Array, radius: Array) -> Array:
     """(m, s, 2) float32: exp(−2πi k x') of points (2, m), z and x, at every sample (s,)."""
-    (z, x), theta = points, np.radians(angles)
-    turns = np.outer(x, np.cos(theta) * radius / edge) + np.outer(z, np.sin(theta) * radius / edge)
-    turns -= np.rint(turns)  # few turns, so that float32 has them exactly enough
-    phase = (2 * np.pi * turns).astype(np.float32)
-    return np.stack([np.cos(phase), -np.sin(phase)], axis=-1)
+    theta, step = np.radians(angles), radius / edge
+    waves = np.empty((points.shape[1], len(radius), 2), np.float32)
+    for wave, (z, x) in zip(waves, points.T, strict=True):  # one by one: the memory of one
+        turns = (x * np.cos(theta) + z * np.sin(theta)) * step
+        phase = (2 * np.pi * (turns - np.rint(turns))).astype(np.float32)  # small, so exact enough
+        wave[:, 0], wave[:, 1] = np.cos(phase), -np.sin(phase)
+    return waves
 
 
 def _density(edge: int, angles: Array) -> Array:
-    """(t,) area of the (kz, kx) plane, all of it being 1, of a sample at k = 1 of each slice."""
-    density: Array = np.radians(np.abs(np.gradient(angles))) / edge**2
+    """(t,) area of the (kz, kx) plane, all of it being 1, of a sample at k = 1 of each slice.
+
+    Half the gap to each neighbour; the first and the last slice are neighbours too, and the same
+    slice at ±90 degrees.
+    """
+    gaps = np.diff(angles)
+    closing = 180.0 - (angles[-1] - angles[0])
+    before = np.append(min(closing, gaps[0]), gaps)
+    after = np.append(gaps, min(closing, gaps[-1]))
+    density: Array = np.radians((before + after) / 2) / edge**2
     return density

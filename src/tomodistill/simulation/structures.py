@@ -18,7 +18,6 @@ from tomodistill.simulation.atoms import read_model
 from tomodistill.simulation.maps import read_map
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
-Source = Callable[[float], Array]  # voxel spacing in Å -> density
 
 BUILTIN = "builtin"
 PDB = "pdb:"
@@ -40,6 +39,7 @@ class Structure:
     name: str
     density: Array  # (d, d, d) float32, z, y, x, odd d; a ball of radius d/2 - 2 holds all of it
     voxel_spacing: float  # Å
+    origin: str = ""  # sha256 of the file or the entry it was made from
 
     @cached_property
     def spline(self) -> Array:
@@ -54,6 +54,14 @@ class Structure:
         """Voxels: of the ball round the centre that holds all above a tenth of the maximum."""
         offsets = np.argwhere(self.density > 0.1 * self.density.max()) - self.density.shape[0] // 2
         return float(np.linalg.norm(offsets, axis=1).max())
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a structure comes from."""
+
+    read: Callable[[float], Array]  # voxel spacing in Å -> density
+    content: Callable[[], bytes]  # what it is made from, the same on every machine
 
 
 def load_structures(
@@ -80,7 +88,9 @@ def load_structures(
     else:
         sources = _folder(Path(source), map_spacing)
     names = _chosen(classes, sorted(sources), source)
-    return tuple(_structure(name, sources[name](voxel_spacing), voxel_spacing) for name in names)
+    if source.lower().startswith(PDB):
+        archive.gather(names, cache=cache or places.structures_cache())
+    return tuple(_structure(name, sources[name], voxel_spacing) for name in names)
 
 
 def extent(structure: Structure) -> float:
@@ -89,31 +99,37 @@ def extent(structure: Structure) -> float:
 
 
 def structures_digest(structures: tuple[Structure, ...]) -> str:
-    """sha256 (hex) over names, voxel spacings and densities, in order."""
-    digest = hashlib.sha256()
-    for structure in structures:
-        density = np.ascontiguousarray(structure.density, dtype="<f4")
-        digest.update(f"{structure.name}|{structure.voxel_spacing!r}|{density.shape}|".encode())
-        digest.update(density.tobytes())
-    return digest.hexdigest()
+    """sha256 (hex) over names, voxel spacings and origins, in order.
+
+    Not over densities: their last bits are not the same on every processor.
+    """
+    known = [(each.name, each.voxel_spacing, each.origin) for each in structures]
+    return hashlib.sha256(repr(known).encode()).hexdigest()
 
 
-def _structure(name: str, density: Array, voxel_spacing: float) -> Structure:
-    positive = np.clip(density, 0, None).astype(np.float64)
+def _structure(name: str, source: Source, voxel_spacing: float) -> Structure:
+    positive = np.clip(source.read(voxel_spacing), 0, None).astype(np.float64)
     contrast = (positive**2).sum() / positive.sum()
-    return Structure(name, (positive / contrast).astype(np.float32), voxel_spacing)
+    origin = hashlib.sha256(source.content()).hexdigest()
+    return Structure(name, (positive / contrast).astype(np.float32), voxel_spacing, origin)
 
 
 def _builtin() -> Mapping[str, Source]:
-    return {entry.name: partial(catalogue.density, entry) for entry in catalogue.COMPLEXES}
+    return {
+        entry.name: Source(partial(catalogue.density, entry), repr(entry).encode)
+        for entry in catalogue.COMPLEXES
+    }
 
 
 def _entries(ids: str, cache: Path) -> Mapping[str, Source]:
-    return {name: partial(_entry, name, cache) for name in map(archive.entry_id, ids.split(","))}
+    return {name: _entry(name, cache) for name in map(archive.entry_id, ids.split(","))}
 
 
-def _entry(name: str, cache: Path, voxel_spacing: float) -> Array:
-    return read_model(archive.entry_file(name, cache=cache), voxel_spacing)
+def _entry(name: str, cache: Path) -> Source:
+    def path() -> Path:
+        return archive.entry_file(name, cache=cache)
+
+    return Source(lambda spacing: read_model(path(), spacing), lambda: path().read_bytes())
 
 
 def _folder(folder: Path, map_spacing: float) -> Mapping[str, Source]:
@@ -146,8 +162,9 @@ def _reader(path: Path, map_spacing: float) -> Source | None:
     if path.name.startswith(".") or not path.is_file():
         return None
     if kind in MAPS:
-        return partial(read_map, path, map_spacing=map_spacing)
-    return partial(read_model, path) if kind in MODELS else None
+        read = partial(read_map, path, map_spacing=map_spacing)
+        return Source(read, lambda: path.read_bytes() + f"|{map_spacing:g}".encode())
+    return Source(partial(read_model, path), path.read_bytes) if kind in MODELS else None
 
 
 def _bare(path: Path) -> Path:

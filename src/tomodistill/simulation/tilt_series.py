@@ -33,30 +33,31 @@ class TiltSeries:
         loss = optics.thickness_loss(self.projector.angles, config.thickness)
         dose = accumulated_dose(angles, config.dose)[self.projector.tilt]
         self.ice = signal * loss.astype(np.float32)
+        self.path = optics.path_length(self.projector.angles).astype(np.float32)
         self.signal = self.ice * optics.damage(self.frequency, dose.astype(np.float32))
 
     def image(self, scene: Array, of: Exposure) -> Array:
         """(b, b, b) float32: a scene (d, d, d) as its tomogram shows it, protein dark."""
-        transfer = self._contrast(of) * self.signal
+        transfer = self._ctf(of) * self.signal
         return self.projector.reconstruct(self.projector.project(scene) * transfer)
 
     def noise(self, of: Exposure, rng: np.random.Generator) -> Array:
         """(b, b, b) float32 noise of expected variance one.
 
         Structural noise is drawn anew for each tilt: of the ice through which a tilt looks, all
-        but the little within the box is other ice at the next tilt.
+        but the little within the box is other ice at the next tilt. Its power grows with the way.
         """
         power = exposure.noise_power(
-            np.square(self._contrast(of) * self.ice),
+            np.square(self._ctf(of) * self.ice) * self.path,
             np.square(self.shot),
             self.config.structural_noise,
             variance_of=self.projector.variance,
         )
         return self.projector.reconstruct(self.projector.white_noise(rng) * np.sqrt(power))
 
-    def _contrast(self, of: Exposure) -> Array:
+    def _ctf(self, of: Exposure) -> Array:
         defocus = exposure.defocus_at(of, self.projector.angles)
-        return exposure.contrast(self.frequency, defocus, self.config)
+        return exposure.ctf(self.frequency, defocus, self.config)
 
 
 def _frequencies(projector: Projector, voxel_spacing: float) -> Array:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing.pool import Pool
+from itertools import islice
 from multiprocessing.resource_tracker import ensure_running
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
+
+from tomodistill.errors import InputError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,54 +30,59 @@ def in_order(
     """What `make()` makes of the items, in their order; made once in each process.
 
     Every process calculates with one thread: that is fastest with many processes, and a product's
-    last bits may follow the number of threads.
+    last bits may follow the number of threads. Raises InputError if a process was killed.
     """
     if workers <= 1:
-        with threadpool_limits(1):
-            maker = make()
-        for item in items:
-            with threadpool_limits(1):
-                made = maker(item)
-            yield made
+        yield from _here(make, items)
         return
-    with _pool(workers, make) as pool:
-        yield from _bounded(pool, items, most=workers * _AHEAD)
+    try:
+        with _processes(workers, make) as executor:
+            yield from _bounded(executor, items, most=workers * _AHEAD)
+    except BrokenProcessPool as error:
+        raise InputError(
+            expected="worker processes that live to the end",
+            found=f"one of {workers} that could not start, or was killed, perhaps for its memory",
+            todo="Make room, or use fewer cores (taskset -c 0,1 ...); the same command goes on.",
+        ) from error
 
 
-def _bounded(pool: Pool, items: Iterable[T], *, most: int) -> Iterator[R]:
-    """As `imap`, but hands out no more than `most` chunks before the first of them is taken."""
-    waiting: list[Any] = []
-    for chunk in _chunks(items):
-        waiting.append(pool.apply_async(_make_chunk, (chunk,)))
-        if len(waiting) >= most:
-            yield from waiting.pop(0).get()
-    while waiting:
-        yield from waiting.pop(0).get()
-
-
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    chunk: list[T] = []
+def _here(make: Callable[[], Callable[[T], R]], items: Iterable[T]) -> Iterator[R]:
+    maker = None
     for item in items:
-        chunk.append(item)
-        if len(chunk) == CHUNK:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+        with threadpool_limits(1):
+            maker = maker or make()
+            made = maker(item)
+        yield made
+
+
+def _bounded(executor: ProcessPoolExecutor, items: Iterable[T], *, most: int) -> Iterator[Any]:
+    """Hands out no more than `most` chunks before the first of them is taken."""
+    rest, waiting = iter(items), deque[Future[list[Any]]]()
+    while chunk := list(islice(rest, CHUNK)):
+        waiting.append(executor.submit(_make_chunk, chunk))
+        if len(waiting) >= most:
+            yield from waiting.popleft().result()
+    while waiting:
+        yield from waiting.popleft().result()
 
 
 @contextmanager
-def _pool(workers: int, make: Callable[[], Callable[[Any], Any]]) -> Iterator[Pool]:
+def _processes(
+    workers: int, make: Callable[[], Callable[[Any], Any]]
+) -> Iterator[ProcessPoolExecutor]:
     """Worker processes that Ctrl-C never reaches: this process hears it, and ends them."""
     ensure_running()  # would let signals through again when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers inherit it
     context = multiprocessing.get_context("spawn")  # safe beside threads, TensorFlow's too
+    executor = ProcessPoolExecutor(workers, context, _start_worker, (make,))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers inherit it
     try:
-        with context.Pool(workers, _start_worker, (make,)) as pool:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            yield pool
+        executor.submit(_make_chunk, [])  # starts them all
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 _maker: Callable[[Any], Any]  # of this worker process, set once when it starts

@@ -52,7 +52,7 @@ class SetHeader:
     voxel_spacing: float  # Å
     contrast: Contrast
     handedness: str  # "right", or "unknown" for experimental volumes
-    recipe: dict[str, Any]  # name and every parameter of what made the volumes
+    recipe: dict[str, Any]  # every parameter of what made the volumes
 
 
 @dataclass(frozen=True)
