@@ -4,12 +4,13 @@ import socket
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import Request
 
 import pytest
 
 from tests.simulation.structure_files import dimer, mmcif
 from tomodistill.errors import InputError
-from tomodistill.simulation import archive
+from tomodistill.simulation import archive, structures
 
 GOOD = gzip.compress(mmcif(dimer()), mtime=0)
 
@@ -29,6 +30,8 @@ class Handler(BaseHTTPRequestHandler):
         code, body = answer if isinstance(answer, tuple) else (200, answer)
         self.send_response(code)
         self.send_header("Content-Length", str(len(GOOD) if code == 206 else len(body)))
+        if 300 <= code < 400:
+            self.send_header("Location", body.decode())
         self.end_headers()
         self.wfile.write(body[: len(body) // 2])
         if code == 202:  # never goes on
@@ -145,9 +148,50 @@ def test_an_unknown_entry_is_asked_for_once(server, tmp_path, code):
 
 def test_a_server_that_lets_no_one_in(server, tmp_path):
     server.answers = [(403, b"no")]
-    with pytest.raises(InputError, match=r"found HTTP 403.*TOMODISTILL_PDB_MIRROR"):
+    with pytest.raises(InputError, match=r"found HTTP 403.*TOMODISTILL_PDB_MIRROR") as told:
         fetch(tmp_path)
+    assert "unset it" in told.value.todo
     assert len(server.asked) == 1
+
+
+def test_the_archive_itself_is_nothing_to_unset(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "ARCHIVE", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.delenv("TOMODISTILL_PDB_MIRROR")
+    server.answers = [(403, b"no")]
+    with pytest.raises(InputError, match="found HTTP 403") as told:
+        fetch(tmp_path)
+    assert "unset" not in told.value.todo.lower()
+
+
+def test_a_redirect_is_followed(server, tmp_path):
+    server.answers = [(302, b"/elsewhere/1abc.cif.gz"), GOOD]
+    assert fetch(tmp_path).read_bytes() == GOOD
+    assert server.asked == ["/files/1abc.cif.gz", "/elsewhere/1abc.cif.gz"]
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "target", ["ftp://127.0.0.1/a", "file:///etc/hosts", "http://[bad", "http://a..b/c"]
+)
+def test_a_redirect_to_what_is_no_web_address_is_named(server, tmp_path, code, target):
+    server.answers = [(code, target.encode())]
+    with pytest.raises(InputError) as told:
+        fetch(tmp_path)
+    assert told.value.found == f"HTTP {code}, a redirect to {target} that is not followed"
+    assert len(server.asked) == 1
+
+
+def test_a_circle_of_redirects_ends(server, tmp_path):
+    server.answers = [(302, b"/files/1abc.cif.gz")]
+    with pytest.raises(InputError, match=r"HTTP 302, a redirect to /files/1abc\.cif\.gz"):
+        fetch(tmp_path)
+    assert len(server.asked) < 20
+
+
+@pytest.mark.parametrize("target", ["http://b.org/a", "ftp://b.org/a", "//[bad", "HTTP://b.org"])
+def test_https_is_never_left(target):
+    request, headers = Request("https://a.org/a"), {"Location": target}
+    assert archive._Redirects().http_error_302(request, None, 302, "Found", headers) is None
 
 
 def test_more_than_any_entry_is_not_taken(server, tmp_path, monkeypatch):
@@ -156,6 +200,25 @@ def test_more_than_any_entry_is_not_taken(server, tmp_path, monkeypatch):
         fetch(tmp_path)
     assert len(server.asked) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_unpacks_to_more_than_any_entry_is_not_taken(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(archive, "LARGEST_UNPACKED", 2**21)
+    server.answers = [gzip.compress(bytes(2**25))]
+    with pytest.raises(InputError, match=f"at most {2**21} bytes in the unpacked file of 1abc"):
+        fetch(tmp_path)
+    assert len(server.asked) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_entry_is_told_before_any_is_read(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(structures, "read_model", lambda *_: pytest.fail("read too early"))
+    server.answers = [GOOD, (404, b"none")]
+    with pytest.raises(InputError, match="'9zzz': no such entry"):
+        structures.load_structures(
+            "pdb:1ABC,9ZZZ", classes="all", voxel_spacing=10.0, cache=tmp_path
+        )
+    assert server.asked == ["/files/1abc.cif.gz", "/files/9zzz.cif.gz"]
 
 
 def test_a_drip_is_not_waited_for(server, tmp_path, monkeypatch):
@@ -181,7 +244,30 @@ def test_offline_the_message_says_what_to_do(tmp_path):
         fetch(tmp_path)
     assert "the archive cannot be reached" in told.value.found
     assert "Connection refused" in told.value.found
-    assert f"put 1abc.cif.gz into {tmp_path}, or give structures=FOLDER" in told.value.todo
+    assert f"put 1abc.cif.gz into {tmp_path} (and remove" in told.value.todo
+    assert "or give structures=FOLDER" in told.value.todo
+
+
+@pytest.mark.usefixtures("offline")
+def test_offline_a_damaged_file_is_replaced_as_the_message_says(tmp_path):
+    path, digest = tmp_path / "1abc.cif.gz", tmp_path / "1abc.cif.gz.sha256"
+    digest.write_text(f"{'0' * 64}  1abc.cif.gz\n")
+    path.write_bytes(GOOD)
+    with pytest.raises(InputError, match="changed since it was fetched") as told:
+        fetch(tmp_path)
+    assert f"into {tmp_path} (and remove {digest.name} there" in told.value.todo
+    digest.unlink()
+    assert fetch(tmp_path) == path
+    assert digest.read_text().startswith(hashlib.sha256(GOOD).hexdigest())
+
+
+@pytest.mark.parametrize("address", ["http://[bad", "http://a..b", "http://a:port"])
+def test_a_mirror_that_no_server_can_have(tmp_path, monkeypatch, address):
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setenv("TOMODISTILL_PDB_MIRROR", address)
+    monkeypatch.setattr(archive, "PAUSES", ())
+    with pytest.raises(InputError, match="TOMODISTILL_PDB_MIRROR"):
+        fetch(tmp_path)
 
 
 @pytest.mark.usefixtures("offline")

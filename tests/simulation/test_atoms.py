@@ -7,7 +7,7 @@ from scipy import constants, ndimage
 
 from tests.simulation.structure_files import dimer, mmcif, pdb_line, row
 from tomodistill.errors import InputError
-from tomodistill.simulation.atoms import VOLTS, potential, read_model, scattering_factors
+from tomodistill.simulation.atoms import FALL_OFF, VOLTS, potential, read_model, scattering_factors
 from tomodistill.simulation.scene import rotate
 from tomodistill.simulation.structures import load_structures
 
@@ -54,6 +54,36 @@ def test_factors_are_flat_at_the_resolution_of_a_tomogram(resolution):
     for number in (6, 7, 8, 15, 16):
         at = gemmi.Element(number).c4322.calculate_sf((0.5 / resolution) ** 2)
         assert at / scattering_factors()[number] > 1 - 0.03 * (14 / resolution) ** 2
+
+
+@pytest.mark.parametrize(("resolution", "within"), [(14.0, 0.01), (6.0, 0.042), (4.0, 0.101)])
+def test_the_mean_fall_off_fits_every_element(resolution, within):
+    square = (0.5 / resolution) ** 2
+    for number in (6, 7, 8, 15, 16):
+        at = gemmi.Element(number).c4322.calculate_sf(square) / scattering_factors()[number]
+        assert at / np.exp(-FALL_OFF * square) == pytest.approx(1.0, abs=within)
+
+
+def test_an_atom_is_as_wide_as_blur_and_fall_off_together():
+    volts = potential(np.zeros((1, 3)), np.ones(1), spacing=0.1, blur=0.5)
+    axis, profile = 0.1 * np.arange(volts.shape[0]), volts.sum(axis=(1, 2))
+    variance = np.average(axis**2, weights=profile) - np.average(axis, weights=profile) ** 2
+    assert variance == pytest.approx(0.5**2 + FALL_OFF / (8 * np.pi**2), rel=0.01)
+
+
+@pytest.mark.parametrize("far", [3e4, 1e6, 1e300, np.inf, np.nan])
+def test_atoms_too_far_apart_for_a_grid(tmp_path, far):
+    structure = dimer(assemblies=())
+    structure[0][0][0][0].pos = gemmi.Position(0, far, 0.5 * far)
+    (tmp_path / "a.cif").write_bytes(mmcif(structure))
+    with pytest.raises(InputError, match=r"atomic model in .*a\.cif; found atoms spread over"):
+        read_model(tmp_path / "a.cif", 10.0)
+
+
+def test_a_line_of_atoms_too_long_for_a_cube(read):
+    far = pdb_line(1, "C", "C", 0, 0, 0), pdb_line(2, "C", "C", 9000, 0, 0)
+    with pytest.raises(InputError, match=r"a\.pdb; found a particle across \d+ voxels of 10 Å"):
+        read(*far)
 
 
 def test_atoms_lie_where_they_are_and_weigh_their_factors(read):

@@ -10,7 +10,8 @@ import pytest
 
 from tests.simulation.structure_files import blob, lopsided, map_bytes, write_map
 from tomodistill.errors import InputError
-from tomodistill.simulation.maps import LARGEST, read_map
+from tomodistill.simulation.maps import read_map
+from tomodistill.simulation.resampling import LARGEST
 
 NAMES = ("mapc", "mapr", "maps")
 
@@ -143,7 +144,7 @@ def test_voxels_that_are_not_cubic(read, data):
         ({"nx": 20000, "ny": 20000}, "crop or bin"),
         ({"nx": 25}, "42240 of 44000 bytes"),
         ({"nsymbt": 2**31 - 1}, "0 of 42240 bytes"),
-        ({"nsymbt": -2000}, "Invalid argument"),
+        *(({"nsymbt": size}, f"header of {size} bytes") for size in (-1, -500, -1024, -2000)),
     ],
 )
 def test_headers_that_are_refused(read, data, fields, reason):
@@ -194,6 +195,15 @@ def test_a_header_that_asks_for_too_much_is_refused_unread(read):
     header = map_bytes(np.zeros((1, 1, 1), np.float32), nx=edge, ny=edge, nz=edge, mz=edge)
     with pytest.raises(InputError, match="crop or bin"):
         read(header)
+
+
+@pytest.mark.parametrize(
+    ("spacing", "reason"),
+    [(1000.0, r"a particle across \d+ voxels of 10 Å"), (0.001, "voxels 10000 times as fine")],
+)
+def test_a_spacing_that_makes_too_many_voxels(read, data, spacing, reason):
+    with pytest.raises(InputError, match=rf"a\.mrc; found {reason}"):
+        read(map_bytes(data, spacing=spacing))
 
 
 def test_a_real_map_and_its_compressed_twin():

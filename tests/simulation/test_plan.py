@@ -24,6 +24,9 @@ def test_class_none_has_its_share(share, other, none):
     items = plan(SimulationConfig(items=300, none=share), 3)
     counts = Counter(item.label for item in items)
     assert [counts[label] for label in range(4)] == [other, other, other, none]
+    train = [item.label for item in items if item.split == "train"]
+    assert 3 in train[:4]  # spread over the whole
+    assert set(train[-4:]) > {3}
     assert len({(item.split, item.index) for item in items}) == len(items)
 
 
@@ -66,9 +69,15 @@ def test_set_id_follows_parameters_and_content(structures):
     assert all(len(name) == 16 and int(name, 16) >= 0 for name in ids)
 
 
-def test_set_id_does_not_follow_where_the_structures_lie(structures):
-    moved = replace(CONFIG, structures="elsewhere", classes="groel,p97,rubisco", map_spacing=3.0)
-    assert set_id(moved, structures) == set_id(CONFIG, structures)
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"structures": "elsewhere", "classes": "groel,p97,rubisco", "map_spacing": 3.0},
+        {"storage": "float16"},
+    ],
+)
+def test_set_id_follows_neither_where_structures_lie_nor_how_volumes_are_kept(structures, other):
+    assert set_id(replace(CONFIG, **other), structures) == set_id(CONFIG, structures)
 
 
 def test_seed_of_an_item_is_fixed():

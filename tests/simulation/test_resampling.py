@@ -1,9 +1,11 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from tests.simulation.structure_files import blob, lopsided
-from tomodistill.simulation.resampling import SUPPORT, resample
+from tomodistill.simulation.resampling import SUPPORT, _band_limit, resample
 
 
 @pytest.mark.parametrize("target", [5.0, 7.3, 10.0, 14.0])
@@ -41,6 +43,16 @@ def test_frequencies_above_the_new_nyquist_are_removed():
     # a band limit of a quarter leaves about 0.5 x sqrt(4π/3 / 64 / 8) = 0.05.
     assert inside.mean() == pytest.approx(1.0, abs=0.05)
     assert inside.std() < 0.09
+
+
+def test_the_band_limit_takes_14_bytes_a_voxel_of_its_padded_grid():
+    density = blob((60, 60, 60), (30, 30, 30), 8.0).astype(np.float32)
+    tracemalloc.start()
+    limited = _band_limit(density, 0.5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert limited.dtype == np.float32
+    assert peak < 14 * 72**3
 
 
 def test_the_ball_holds_the_particle_wherever_it_lies_in_its_grid():

@@ -8,6 +8,7 @@ from tomodistill.simulation.config import Range, SimulationConfig
 from tomodistill.simulation.plan import PlanItem
 from tomodistill.simulation.simulate import maker, signal_variance, simulate
 from tomodistill.simulation.structures import load_structures
+from tomodistill.simulation.workers import in_order
 
 CONFIG = SimulationConfig(items=15, box=24, tilt_step=6.0, snr=Range(0.5, 0.5))
 DIRTY = {"neighbours": 1.0, "membranes": 0.5, "gold": 0.5, "none": 1.0}
@@ -83,6 +84,31 @@ def test_noise_level_is_that_of_the_middle_class(structures):
     assert signal_variance(CONFIG, structures) == pytest.approx(np.median(each), rel=0.1)
 
 
+def test_the_signal_is_measured_once_for_all_snrs_and_again_for_other_tilts(
+    structures, monkeypatch
+):
+    measured = []
+
+    def counted(make, items, *, workers):
+        measured.append(workers)
+        return in_order(make, items, workers=workers)
+
+    monkeypatch.setattr("tomodistill.simulation.simulate.in_order", counted)
+    config = replace(CONFIG, seed=11)
+    found = {
+        signal_variance(replace(config, snr=snr), structures)
+        for snr in (Range(0.1, 0.1), Range(0.5, 0.5), Range(0.1, 2.0))
+    }
+    assert (len(found), measured) == (1, [1])
+    assert signal_variance(replace(config, tilt_max=40.0), structures) not in found
+    assert measured == [1, 1]
+
+
+def test_any_number_of_workers_measures_the_same_signal(structures):
+    alone, together = (signal_variance(CONFIG, structures, workers=n) for n in (1, 2))
+    assert alone == together
+
+
 @pytest.mark.parametrize("recipe", ["convolution", "tilt_series"])
 def test_empty_boxes_have_the_noise_of_the_others(structures, recipe):
     simulator = maker(replace(CONFIG, recipe=recipe, none=1.0, debris=0.0), structures)()
@@ -116,9 +142,32 @@ def test_finished_volume_is_signal_plus_noise(structures, recipe):
     parts = maker(config, structures)().parts(PlanItem(item.label, item.split, item.index))
     assert item.volume == pytest.approx(parts.signal + parts.noise, abs=1e-6)
     assert item.volume.dtype == np.float32
-    assert np.array_equal(item.quaternion, parts.box.pose.rotation.as_quat())
-    assert np.array_equal(item.shift, parts.box.pose.shift)
+    assert np.array_equal(item.quaternion, parts.pose.rotation.as_quat())
+    assert np.array_equal(item.shift, parts.pose.shift)
     assert item.defocus == parts.exposure.defocus
+
+
+@pytest.mark.parametrize("recipe", ["convolution", "tilt_series"])
+def test_parts_come_with_the_particle_of_the_same_box(structures, recipe):
+    simulator = maker(replace(CONFIG, recipe=recipe, **DIRTY), structures)()
+    for item in (PlanItem(label, "test", label) for label in range(4)):
+        parts, particle = simulator.parts_and_particle(item)
+        assert np.array_equal(particle, simulator.particle(item))
+        assert np.array_equal(parts.signal, simulator.parts(item).signal)
+        assert np.array_equal(parts.noise, simulator.parts(item).noise)
+        assert not np.array_equal(parts.signal, particle)  # there is dirt
+
+
+def test_sets_of_one_name_have_the_same_poses(structures):
+    wide, narrow = CONFIG, replace(CONFIG, tilt_max=40.0)
+    item = PlanItem(1, "test", 0)
+
+    def pose(config, name=None):
+        return maker(config, structures, name=name)().parts(item).pose
+
+    assert np.array_equal(pose(wide, "one").shift, pose(narrow, "one").shift)
+    assert not np.allclose(pose(wide, "one").shift, pose(wide, "other").shift)
+    assert not np.allclose(pose(wide).shift, pose(narrow).shift)
 
 
 @pytest.mark.parametrize("recipe", ["convolution", "tilt_series"])

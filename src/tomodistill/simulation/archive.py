@@ -13,11 +13,14 @@ import re
 import time
 import uuid
 import zlib
+from collections.abc import Iterable
 from contextlib import suppress
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
+from typing import IO
 from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.parse import urljoin, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import gemmi
 
@@ -29,6 +32,7 @@ VARIABLE = "TOMODISTILL_PDB_MIRROR"  # environment: another address that does
 TIMEOUT = 30.0  # seconds without a byte
 LONGEST = 600.0  # seconds for one file, however steadily it drips
 LARGEST = 2**28  # bytes of one compressed file; whole virus capsids have a third of it
+LARGEST_UNPACKED = 2**31  # bytes of one file: what is longer was made to fill a disk or memory
 PAUSES = (1.0, 4.0)  # seconds before the second and the third attempt
 CHUNK = 2**20  # bytes
 UNKNOWN = (404, 410)
@@ -37,6 +41,21 @@ PASSING = (408, 425, 429)  # beside 500 and above: may go away by itself
 
 class _PassingError(Exception):
     """What another attempt may not meet again."""
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Follows to https, and from http also to http; what it leaves becomes an HTTPError."""
+
+    def http_error_302(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage
+    ) -> HTTPResponse | None:
+        with suppress(ValueError):  # of an address that no server can have
+            scheme = urlsplit(urljoin(req.full_url, headers.get("Location", ""))).scheme
+            if scheme in ("https", req.type):
+                return super().http_error_302(req, fp, code, msg, headers)
+        return None
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
 
 def entry_id(text: str) -> str:
@@ -67,6 +86,12 @@ def entry_file(entry: str, *, cache: Path) -> Path:
     return path
 
 
+def gather(entries: Iterable[str], *, cache: Path) -> None:
+    """Fetch every entry that `cache` lacks, so that one at fault is told before any is read."""
+    for entry in entries:
+        entry_file(entry, cache=cache)
+
+
 def address() -> str:
     """Where ID.cif.gz is served. Raises InputError if TOMODISTILL_PDB_MIRROR is no address."""
     named = os.environ.get(VARIABLE) or ARCHIVE
@@ -93,20 +118,25 @@ def _fetch(entry: str, path: Path, fault: str) -> None:
         expected=f"PDB entry {entry} from {url}, or in {path}",
         found=f"{reason} ({len(PAUSES) + 1} attempts); the file: {fault}",
         todo=f"Try later or set {VARIABLE} to another server. Without a network put {path.name} "
-        f"into {path.parent}, or give structures=FOLDER.",
+        f"into {path.parent} (and remove {_digest_path(path).name} there, if it exists), or give "
+        "structures=FOLDER.",
     )
 
 
 def _download(url: str, entry: str) -> bytes:
-    request = Request(url, headers={"User-Agent": "tomodistill"})
     try:
-        with urlopen(request, timeout=TIMEOUT) as response:
+        request = Request(url, headers={"User-Agent": "tomodistill"})
+        with build_opener(_Redirects).open(request, timeout=TIMEOUT) as response:
             return _body(response)
     except HTTPError as error:
         error.close()
-        raise _refused(error.code, url, entry) from error
+        raise _refused(error, entry) from error
     except TimeoutError as error:
         raise _PassingError("no answer in time") from error
+    except InputError:
+        raise
+    except ValueError as error:  # the same of ours
+        raise _barred(url, entry, str(error)) from error
     except (HTTPException, OSError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         raise _PassingError(f"the archive cannot be reached ({reason})") from error
@@ -128,7 +158,8 @@ def _body(response: HTTPResponse) -> bytes:
     return bytes(received)
 
 
-def _refused(code: int, url: str, entry: str) -> Exception:
+def _refused(error: HTTPError, entry: str) -> Exception:
+    code, url = error.code, error.url
     if code in PASSING or code >= 500:
         return _PassingError(f"the archive answers HTTP {code}")
     if code in UNKNOWN:
@@ -137,10 +168,18 @@ def _refused(code: int, url: str, entry: str) -> Exception:
             found=f"{entry!r}: no such entry ({url} answers HTTP {code})",
             todo="Check the id; an obsolete entry has a successor under another one.",
         )
+    target = error.headers.get("Location")
+    redirect = f", a redirect to {target} that is not followed" if target else ""
+    return _barred(url, entry, f"HTTP {code}{redirect}")
+
+
+def _barred(url: str, entry: str, reason: str) -> InputError:
+    unset = "unset it, or " if os.environ.get(VARIABLE) else ""
     return InputError(
         expected=f"PDB entry {entry} from {url}",
-        found=f"HTTP {code}",
-        todo=f"Unset {VARIABLE}, or set it to a server that lets you in.",
+        found=reason,
+        todo=f"In {VARIABLE}: {unset}name a server that lets you in. A proxy between may be what "
+        "does not: ask whoever runs it. Or fetch the file otherwise and give structures=FOLDER.",
     )
 
 
@@ -174,16 +213,30 @@ def _fault(path: Path, entry: str) -> str:
 
 def _content_fault(path: Path, entry: str) -> str:
     try:
-        with gzip.open(path) as file:
-            while file.read(CHUNK):  # gemmi leaves the checksum at its end unread
-                pass
+        _unpack(path, entry)
         structure = gemmi.read_structure(str(path))
+    except InputError:
+        raise
     except (OSError, EOFError, ValueError, RuntimeError, zlib.error) as error:
         return f"a damaged file ({error})"
     named = dict(structure.info.items()).get("_entry.id", "unnamed")
     if re.sub("^pdb_0000", "", named.lower()) != entry:
         return f"another entry ({named})"
     return "" if len(structure) else "an entry without atoms"
+
+
+def _unpack(path: Path, entry: str) -> None:
+    """Read a file to its end, where the checksum is: gemmi leaves it unread, and has no limit."""
+    size = 0
+    with gzip.open(path) as file:
+        while chunk := file.read(CHUNK):
+            size += len(chunk)
+            if size > LARGEST_UNPACKED:
+                raise InputError(
+                    expected=f"at most {LARGEST_UNPACKED} bytes in the unpacked file of {entry}",
+                    found=f"{size} bytes, and more to come",
+                    todo="Leave the entry out, or give a smaller file of it as structures=FOLDER.",
+                )
 
 
 def _digest_path(path: Path) -> Path:

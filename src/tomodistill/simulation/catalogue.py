@@ -16,11 +16,11 @@ from scipy.spatial.transform import Rotation
 
 from tomodistill.simulation.complexes import PAPER_COMPLEXES, Complex
 from tomodistill.simulation.further_complexes import FURTHER
+from tomodistill.simulation.resampling import PADDING
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
 CUBIC_A3_PER_KDA = 1210.0  # volume of protein, Å³ per kDa
-PADDING = 2  # voxels round the outermost bead, so that no rotation cuts it
 
 COMPLEXES = tuple(sorted((*PAPER_COMPLEXES, *FURTHER), key=lambda entry: entry.name))
 PAPER_GROUP = tuple(entry.name for entry in PAPER_COMPLEXES)  # sorted, as COMPLEXES are

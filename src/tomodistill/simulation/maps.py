@@ -18,14 +18,14 @@ from mrcfile.dtypes import HEADER_DTYPE
 from mrcfile.utils import dtype_from_mode
 
 from tomodistill.errors import InputError
-from tomodistill.simulation.resampling import resample
+from tomodistill.simulation.resampling import LARGEST, resample
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
 LONGEST_EDGE = 2**15  # voxels: larger is what the other byte order looks like
-LARGEST = 2**28  # voxels (645 along each edge): no map of one particle is larger
 VOLUME_STACKS = range(401, 631)  # space groups that say so: MRC2014, Cheng et al. 2015
 IMOD_STAMP, IMOD_SIGNED = 1146047817, 1  # in bytes 152 and 156 of a header that IMOD wrote
+DENSITY = "a whole, finite density map of one particle"
 OPENERS: Mapping[bytes, Callable[..., object]] = {b"\x1f\x8b": gzip.open, b"BZ": bz2.open}
 
 
@@ -34,12 +34,26 @@ def read_map(path: Path, voxel_spacing: float, *, map_spacing: float = 0.0) -> A
 
     `map_spacing`, in Å, counts only where the header states no spacing of its own. The place of
     the grid (nstart, origin) is ignored: the particle is centred. Raises InputError for a file that
-    is damaged, not one volume, not finite, without positive density, or of unknown spacing.
+    is damaged, not one volume, not finite, without positive density, or of a spacing that is
+    unknown or makes a grid too large.
     """
     header, data = _contents(path)
     density = _upright(path, header, data).astype(np.float32)
     _check_values(path, density)
-    return resample(density, spacing=_spacing(path, header, map_spacing), target=voxel_spacing)
+    spacing = _spacing(path, header, map_spacing)
+    try:
+        return resample(density, spacing=spacing, target=voxel_spacing)
+    except ValueError as error:
+        raise unusable(path, str(error)) from error
+
+
+def unusable(path: Path, reason: str, expected: str = DENSITY) -> InputError:
+    """What is raised for a file of a structure that is not what it should be."""
+    return InputError(
+        expected=f"{expected} in {path}",
+        found=reason,
+        todo="Remove the file from the folder, or replace it with a usable one.",
+    )
 
 
 def _contents(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -50,28 +64,36 @@ def _contents(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with cast(BinaryIO, opener(path, "rb")) as file:
             header = _header(path, file.read(HEADER_DTYPE.itemsize))
             shape, dtype = _shape(path, header), _dtype(header)
-            file.seek(HEADER_DTYPE.itemsize + int(header["nsymbt"]))
+            file.seek(HEADER_DTYPE.itemsize + _extension(path, header))
             size = dtype.itemsize * int(np.prod(shape))
             raw = file.read(size)
             file.read(1)  # at its end a compressed file verifies its checksum
     except InputError:
         raise
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise _unusable(path, str(error)) from error
+        raise unusable(path, str(error)) from error
     if len(raw) < size:
-        raise _unusable(path, f"a truncated file, {len(raw)} of {size} bytes of values")
+        raise unusable(path, f"a truncated file, {len(raw)} of {size} bytes of values")
     return header, np.frombuffer(raw, dtype).reshape(shape)
 
 
 def _header(path: Path, raw: bytes) -> np.ndarray:
     """The header in the byte order in which it makes sense, whatever its machine stamp says."""
     if len(raw) < HEADER_DTYPE.itemsize:
-        raise _unusable(path, f"{len(raw)} bytes, less than a header")
+        raise unusable(path, f"{len(raw)} bytes, less than a header")
     for order in "<>":
         header = np.frombuffer(raw, HEADER_DTYPE.newbyteorder(order)).reshape(())
         if all(0 < header[name] < LONGEST_EDGE for name in ("nx", "ny", "nz")):
             return header
-    raise _unusable(path, "no MRC or CCP4 header")
+    raise unusable(path, "no MRC or CCP4 header")
+
+
+def _extension(path: Path, header: np.ndarray) -> int:
+    """Bytes between the header and the values."""
+    size = int(header["nsymbt"])
+    if size < 0:
+        raise unusable(path, f"an extended header of {size} bytes")
+    return size
 
 
 def _shape(path: Path, header: np.ndarray) -> tuple[int, int, int]:
@@ -79,11 +101,11 @@ def _shape(path: Path, header: np.ndarray) -> tuple[int, int, int]:
     columns, rows, sections = (int(header[name]) for name in ("nx", "ny", "nz"))
     interval, group = int(header["mz"]), int(header["ispg"])
     if group in VOLUME_STACKS and interval != sections:
-        raise _unusable(path, f"a stack of volumes ({sections} sections, {interval} in each)")
+        raise unusable(path, f"a stack of volumes ({sections} sections, {interval} in each)")
     if sections == 1 or (group == 0 and interval == 1):
-        raise _unusable(path, f"{sections} image(s) of {rows} x {columns}, not a volume")
+        raise unusable(path, f"{sections} image(s) of {rows} x {columns}, not a volume")
     if sections * rows * columns > LARGEST:
-        raise _unusable(path, f"{sections} x {rows} x {columns} voxels: crop or bin it")
+        raise unusable(path, f"{sections} x {rows} x {columns} voxels: crop or bin it")
     return sections, rows, columns
 
 
@@ -105,7 +127,7 @@ def _upright(path: Path, header: np.ndarray, data: np.ndarray) -> np.ndarray:
     if axes == (0, 0, 0):  # programs older than the field
         return data
     if sorted(axes) != [1, 2, 3]:
-        raise _unusable(path, f"axes {axes[::-1]} instead of 1, 2 and 3 in some order")
+        raise unusable(path, f"axes {axes[::-1]} instead of 1, 2 and 3 in some order")
     return np.ascontiguousarray(data.transpose([axes.index(axis) for axis in (3, 2, 1)]))
 
 
@@ -120,7 +142,7 @@ def _spacing(path: Path, header: np.ndarray, map_spacing: float) -> float:
         raise _unscaled(path, stated, "or give map_spacing, in Å, for maps that state none")
     angles = np.array([header["cellb"][name] for name in ("alpha", "beta", "gamma")])
     if (np.abs(angles - 90) > 0.1).any() and angles.any():
-        raise _unusable(path, f"a cell with angles of {_joined(angles)} degrees")
+        raise unusable(path, f"a cell with angles of {_joined(angles)} degrees")
     if np.ptp(stated) > 0.01 * stated.mean():
         raise _unscaled(path, stated, "or resample the map to cubic voxels")
     return float(stated.mean())
@@ -128,11 +150,11 @@ def _spacing(path: Path, header: np.ndarray, map_spacing: float) -> float:
 
 def _check_values(path: Path, density: Array) -> None:
     if not np.isfinite(density).all():
-        raise _unusable(path, "values that are not finite")
+        raise unusable(path, "values that are not finite")
     if not (density > 0).any():
-        raise _unusable(path, "no positive density (protein must be the bright side)")
+        raise unusable(path, "no positive density (protein must be the bright side)")
     if density.min() == density.max():
-        raise _unusable(path, "the same value everywhere")
+        raise unusable(path, "the same value everywhere")
 
 
 def _joined(values: Array) -> str:
@@ -144,12 +166,4 @@ def _unscaled(path: Path, stated: Array, remedy: str) -> InputError:
         expected=f"one voxel spacing in Å, neither 0 nor 1.0, in the header of {path}",
         found=_joined(stated),
         todo=f"Write the true spacing into the header (mrcfile: voxel_size = ...), {remedy}.",
-    )
-
-
-def _unusable(path: Path, reason: str) -> InputError:
-    return InputError(
-        expected=f"a whole, finite density map of one particle in {path}",
-        found=reason,
-        todo="Remove the file from the folder, or replace it with a usable one.",
     )

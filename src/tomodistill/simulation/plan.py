@@ -11,7 +11,8 @@ from tomodistill.simulation.config import SimulationConfig
 from tomodistill.simulation.structures import NONE, Structure, structures_digest
 
 SPLITS = {"train": 0.64, "val": 0.16, "test": 0.20}
-_ELSEWHERE = ("structures", "classes", "map_spacing")  # the digest says what they hold
+# Where structures come from, of which the digest says what they hold; and how volumes are kept.
+_NOT_IN_ITEMS = ("structures", "classes", "map_spacing", "storage")
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def class_names(config: SimulationConfig, structures: tuple[Structure, ...]) -> 
 def plan(config: SimulationConfig, structures: int) -> list[PlanItem]:
     """Items in order: train, val, test; within each the classes take turns.
 
-    Each class gets 64, 16 and 20 % of its share of `config.items`. Raises InputError when that
+    Each class gets 64, 16 and 20 % of its share of `config.items`, rounded down. Raises InputError when that
     leaves a split of a class empty.
     """
     counts = [_split_counts(count) for count in _class_counts(config, structures)]
@@ -43,10 +44,10 @@ def plan(config: SimulationConfig, structures: int) -> list[PlanItem]:
 
 
 def set_id(config: SimulationConfig, structures: tuple[Structure, ...]) -> str:
-    """16 hex digits that name a set: its parameters and the content of its structures."""
+    """16 hex digits that name what is in a set: its parameters and its structures' content."""
     parameters = asdict(config)
-    for where in _ELSEWHERE:
-        del parameters[where]
+    for name in _NOT_IN_ITEMS:
+        del parameters[name]
     content = [parameters, structures_digest(structures)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -65,10 +66,11 @@ def _class_counts(config: SimulationConfig, structures: int) -> list[int]:
 
 
 def _turns(counts: list[int]) -> list[int]:
-    """Labels, one of each in turn until all its items are used."""
-    return [
-        label for turn in range(max(counts)) for label, count in enumerate(counts) if turn < count
+    """Labels in turn, each spread evenly from the first to the last."""
+    places = [
+        ((turn + 0.5) / count, label) for label, count in enumerate(counts) for turn in range(count)
     ]
+    return [label for _, label in sorted(places)]
 
 
 def _split_counts(of_class: int) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, prod
 
 import numpy as np
 from scipy import fft, ndimage
@@ -10,6 +10,7 @@ from scipy import fft, ndimage
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
 PADDING = 2  # voxels round the outermost density, so that no rotation cuts it
+LARGEST = 2**28  # voxels (645 along each edge): no grid of one particle is larger
 SUPPORT = 0.01  # density below this fraction of the maximum does not count as the particle
 
 
@@ -18,10 +19,13 @@ def resample(density: Array, *, spacing: float, target: float) -> Array:
 
     Negative values are clipped; the centre of mass comes to voxel d // 2; frequencies above the
     Nyquist limit of a coarser target are removed first; PADDING voxels surround the particle.
+    Raises ValueError for a particle too large, or a spacing too fine, for a grid of `target`.
     """
-    positive = np.clip(density, 0, None)
+    positive = np.clip(density.astype(np.float32, copy=False), 0, None)
     centre, radius = _ball(positive)
     half = ceil(radius * spacing / target) + PADDING
+    if (2 * half + 1) ** 3 > LARGEST:
+        raise ValueError(f"a particle across {2 * half + 1} voxels of {target:g} Å")
     step = target / spacing
     limited = _band_limit(positive, 1.0 / step) if step > 1.0 else positive
     shape, offset = (2 * half + 1,) * 3, centre - half * step
@@ -45,9 +49,15 @@ def _ball(positive: Array) -> tuple[Array, float]:
 def _band_limit(density: Array, fraction: float) -> Array:
     """Keep frequencies below `fraction` of Nyquist, with a cosine edge over the last fifth."""
     padded = [fft.next_fast_len(n + 2 * ceil(2 / fraction), real=True) for n in density.shape]
+    if prod(padded) > 2 * LARGEST:
+        raise ValueError(f"voxels {1 / fraction:g} times as fine as those asked for")
+    # float32 throughout: 12 bytes a padded voxel beside the density, 7 GB at most.
     axes = [fft.fftfreq(n) for n in padded[:2]] + [fft.rfftfreq(padded[2])]
-    kz, ky, kx = np.meshgrid(*axes, indexing="ij", sparse=True)
-    relative = 2.0 * np.sqrt(kz**2 + ky**2 + kx**2) / fraction
+    scaled = ((2.0 / fraction * axis).astype(np.float32) for axis in axes)
+    kz, ky, kx = np.meshgrid(*scaled, indexing="ij", sparse=True)
+    relative = np.sqrt(kz**2 + ky**2 + kx**2)
     edge = 0.5 + 0.5 * np.cos(np.pi * np.clip((relative - 0.8) / 0.2, 0, 1))
-    limited: Array = fft.irfftn(fft.rfftn(density, padded) * edge, padded)
+    spectrum = fft.rfftn(density, padded)
+    spectrum *= edge
+    limited: Array = fft.irfftn(spectrum, padded, overwrite_x=True)
     return limited[tuple(slice(n) for n in density.shape)]

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
+from math import ceil
 from typing import Literal, Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
-from tomodistill.simulation.config import SimulationConfig
-from tomodistill.simulation.contents import Box, fill_box
+from tomodistill.simulation.config import Range, SimulationConfig
+from tomodistill.simulation.contents import Contents, fill_box
 from tomodistill.simulation.convolution import Convolution
 from tomodistill.simulation.exposure import Exposure, draw_exposure
 from tomodistill.simulation.noise import noise_level, snr
 from tomodistill.simulation.plan import PlanItem, item_seed, plan, set_id
+from tomodistill.simulation.scene import Pose
 from tomodistill.simulation.structures import Structure
 from tomodistill.simulation.tilt_series import TiltSeries
-from tomodistill.simulation.workers import in_order
+from tomodistill.simulation.workers import CHUNK, in_order
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
@@ -65,7 +67,7 @@ class Parts:
 
     signal: Array
     noise: Array
-    box: Box
+    pose: Pose
     exposure: Exposure
 
 
@@ -78,10 +80,14 @@ class Simulator:
         structures: tuple[Structure, ...],
         *,
         set_variance: float | None = None,
+        name: str | None = None,
     ) -> None:
-        """`set_variance` is the signal's for the whole set; with None each box has its own."""
+        """`set_variance` is the signal's for the whole set; with None each box has its own.
+
+        Seeds come from `name`, by default the set's id: two sets of one name have the same poses.
+        """
         self.config, self.structures, self.set_variance = config, structures, set_variance
-        self.set_id = set_id(config, structures)
+        self.name = name or set_id(config, structures)
         self.recipe: Recipe = _RECIPES[config.recipe](config)
 
     def __call__(self, item: PlanItem) -> SimulatedSubtomogram:
@@ -92,8 +98,8 @@ class Simulator:
             label=item.label,
             split=item.split,
             index=item.index,
-            quaternion=parts.box.pose.rotation.as_quat(),
-            shift=parts.box.pose.shift,
+            quaternion=parts.pose.rotation.as_quat(),
+            shift=parts.pose.shift,
             defocus=parts.exposure.defocus,
             snr=parts.exposure.snr,
             seed=self._seed(item),
@@ -101,53 +107,94 @@ class Simulator:
 
     def parts(self, item: PlanItem) -> Parts:
         """Signal and noise of an item."""
-        box, exposure, rng = self._draw(item)
-        signal = self.recipe.image(box.scene, exposure)
-        grain = self.recipe.noise(exposure, rng)
-        level = noise_level(self._variance_ratio(box, signal, grain, exposure), exposure.snr)
-        return Parts(signal, np.float32(level) * grain, box, exposure)
+        return self._parts(*self._draw(item))
 
     def particle(self, item: PlanItem) -> Array:
         """(b, b, b) float32: the signal of an item's particle alone."""
         box, exposure, _ = self._draw(item)
         return self.recipe.image(box.particle, exposure)
 
-    def _draw(self, item: PlanItem) -> tuple[Box, Exposure, np.random.Generator]:
+    def parts_and_particle(self, item: PlanItem) -> tuple[Parts, Array]:
+        """As `parts` and `particle`, with the box drawn once."""
+        box, exposure, rng = self._draw(item)
+        parts = self._parts(box, exposure, rng)
+        return parts, self._particle(box, parts.signal, exposure)
+
+    def _parts(self, box: Contents, exposure: Exposure, rng: np.random.Generator) -> Parts:
+        signal = self.recipe.image(box.scene, exposure)
+        noise = self.recipe.noise(exposure, rng)
+        level = noise_level(self._variance_ratio(box, signal, noise, exposure), exposure.snr)
+        return Parts(signal, np.float32(level) * noise, box.pose, exposure)
+
+    def _draw(self, item: PlanItem) -> tuple[Contents, Exposure, np.random.Generator]:
         rng = np.random.default_rng(np.random.SeedSequence(self._seed(item)))
         config, edge = self.config, self.recipe.edge
         box = fill_box(self.structures, item.label, config=config, edge=edge, rng=rng)
         return box, draw_exposure(config, rng), rng
 
-    def _variance_ratio(self, box: Box, signal: Array, grain: Array, exposure: Exposure) -> float:
+    def _variance_ratio(
+        self, box: Contents, signal: Array, noise: Array, exposure: Exposure
+    ) -> float:
         """What the set fixes; else of the particle's own signal to this very noise."""
         if self.set_variance is not None:
             return self.set_variance
+        return snr(self._particle(box, signal, exposure), noise)
+
+    def _particle(self, box: Contents, signal: Array, exposure: Exposure) -> Array:
+        """Its own signal, which is the box's where nothing else is in it."""
         alone = np.array_equal(box.scene, box.particle)
-        return snr(signal if alone else self.recipe.image(box.particle, exposure), grain)
+        return signal if alone else self.recipe.image(box.particle, exposure)
 
     def _seed(self, item: PlanItem) -> int:
-        return item_seed(self.set_id, item.split, item.index)
+        return item_seed(self.name, item.split, item.index)
 
 
-def maker(config: SimulationConfig, structures: tuple[Structure, ...]) -> Callable[[], Simulator]:
+def maker(
+    config: SimulationConfig,
+    structures: tuple[Structure, ...],
+    *,
+    workers: int = 1,
+    name: str | None = None,
+) -> Callable[[], Simulator]:
     """Sets up a set's simulator in any process; for `tilt_series` the signal is measured first."""
-    variance = signal_variance(config, structures) if config.recipe == "tilt_series" else None
-    return partial(Simulator, config, structures, set_variance=variance)
+    variance = None
+    if config.recipe == "tilt_series":
+        variance = signal_variance(config, structures, workers=workers)
+    return partial(Simulator, config, structures, set_variance=variance, name=name)
+
+
+def signal_variance(
+    config: SimulationConfig, structures: tuple[Structure, ...], *, workers: int = 1
+) -> float:
+    """Median over the classes of the mean variance of their particles' signal (noise.py).
+
+    The same for every SNR and any `workers`; measured once in a process.
+    """
+    return _signal_variance(replace(config, snr=Range(1.0, 1.0)), structures, workers)
 
 
 @lru_cache(maxsize=16)  # a set's items, its picture and a grid ask for the same one
-def signal_variance(config: SimulationConfig, structures: tuple[Structure, ...]) -> float:
-    """Median over the classes of the mean variance of their particles' signal (noise.py)."""
+def _signal_variance(
+    config: SimulationConfig, structures: tuple[Structure, ...], workers: int
+) -> float:
+    measure = partial(_variance_of_particle, config, structures)
+    items = [
+        PlanItem(label, "calibration", turn)
+        for label in range(len(structures))
+        for turn in range(CALIBRATION)
+    ]
+    measured = in_order(measure, items, workers=_busy(workers, len(items)))
+    shown = tqdm(measured, "measuring the signal", len(items), unit=" particles", disable=None)
+    variances = np.reshape(list(shown), (len(structures), CALIBRATION))
+    return float(np.median(np.mean(variances, axis=1)))
+
+
+def _variance_of_particle(
+    config: SimulationConfig, structures: tuple[Structure, ...]
+) -> Callable[[PlanItem], float]:
+    """Set up in any process."""
     bare = Simulator(config, structures)
-    with threadpool_limits(1):  # the same bits on any number of cores
-        variances = [
-            [
-                np.var(bare.particle(PlanItem(label, "calibration", turn)))
-                for turn in range(CALIBRATION)
-            ]
-            for label in range(len(structures))
-        ]
-    return float(np.median(np.mean(variances, axis=1, dtype=np.float64)))
+    return lambda item: float(np.var(bare.particle(item), dtype=np.float64))
 
 
 def simulate(
@@ -159,4 +206,10 @@ def simulate(
 ) -> Iterator[SimulatedSubtomogram]:
     """The set in the order of `plan` from item `start` on, the same bytes for any `workers`."""
     items = plan(config, len(structures))[start:]
-    return in_order(maker(config, structures), items, workers=workers)
+    make = maker(config, structures, workers=workers)
+    return in_order(make, items, workers=_busy(workers, len(items)))
+
+
+def _busy(workers: int, items: int) -> int:
+    """Of these workers, as many as get a chunk of the items."""
+    return min(workers, ceil(items / CHUNK))
