@@ -32,8 +32,8 @@ def class_names(config: SimulationConfig, structures: tuple[Structure, ...]) -> 
 def plan(config: SimulationConfig, structures: int) -> list[PlanItem]:
     """Items in order: train, val, test; within each the classes take turns.
 
-    Each class gets 64, 16 and 20 % of its share of `config.items`, rounded down. Raises InputError when that
-    leaves a split of a class empty.
+    Each class gets 64, 16 and 20 % of its share of `config.items`, rounded down. Raises InputError
+    when that leaves a split of a class empty.
     """
     counts = [_split_counts(count) for count in _class_counts(config, structures)]
     return [

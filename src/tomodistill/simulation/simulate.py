@@ -25,7 +25,7 @@ from tomodistill.simulation.workers import CHUNK, in_order
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
 CONTRAST: Literal["dark", "bright"] = "dark"  # the CTF is not flipped
-CALIBRATION = 64  # particles of each class from which a set's noise level comes: within 3 %
+CALIBRATION = 64  # particles of each class whose signal sets the noise level: to 1 to 3 % (1 σ)
 
 
 class Recipe(Protocol):
@@ -179,7 +179,7 @@ def _signal_variance(
 ) -> float:
     measure = partial(_variance_of_particle, config, structures)
     items = [
-        PlanItem(label, "calibration", turn)
+        PlanItem(label, "calibration", label * CALIBRATION + turn)
         for label in range(len(structures))
         for turn in range(CALIBRATION)
     ]

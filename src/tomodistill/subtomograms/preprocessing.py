@@ -20,7 +20,7 @@ Contrast = Literal["dark", "bright"]  # what the particle is against its surroun
 class Preprocessing:
     """Parameters of `preprocess`."""
 
-    lowpass: float = 25.0  # Å, where the filter passes half the amplitude; 0 = no filter
+    lowpass: float = 40.0  # Å, where the filter passes half the amplitude; 0 = no filter
 
     def __post_init__(self) -> None:
         if not 0 <= self.lowpass < np.inf:

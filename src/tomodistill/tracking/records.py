@@ -89,11 +89,17 @@ def _dataset(data: SubtomogramSet) -> "_SetDataset":
         warnings.simplefilter("ignore", UserWarning)  # MLflow registers its local source twice
         source = resolve_dataset_source(str(data.path))
     digest = data.digest[:_LONGEST_DATASET_DIGEST]
-    classes, snr = len(data.header.class_names), " to ".join(map("{:g}".format, data.snr_range))
-    name = f"{classes} classes, {len(data.ids)} items, SNR {snr}"
-    dataset = _SetDataset(source, name=name, digest=digest)
+    dataset = _SetDataset(source, name=_name(data), digest=digest)
     dataset.profile = _profile(data)
     return dataset
+
+
+def _name(data: SubtomogramSet) -> str:
+    """Of the set, in the UI."""
+    low, high = (f"{snr:.3g}" for snr in data.snr_range)
+    snr = low if low == high else f"{low} to {high}"
+    known = "" if snr == "nan" else f", SNR {snr}"
+    return f"{len(data.header.class_names)} classes, {len(data.ids)} items{known}"
 
 
 def _profile(data: SubtomogramSet) -> dict[str, Any]:
