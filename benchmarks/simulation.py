@@ -120,7 +120,7 @@ def whole_set(items: int, structures: tuple[Structure, ...], recipe: str) -> dic
 def main() -> None:
     """Measure, print, and write JSON where --out says."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--set", type=int, default=0, help="items of a whole set by convolution, a tenth by tilt_series")
+    parser.add_argument("--set", type=int, default=0, help="of a whole set; tilt_series: a tenth")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     structures = load_structures("builtin", classes=",".join(PAPER_GROUP), voxel_spacing=9.2)

@@ -9,18 +9,11 @@ from math import sqrt
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from entrypoints.flags import parse_flags, scale_flags, scale_from
-from entrypoints.simulate import (
-    FULL_BAND,
-    IN_BAND,
-    PREVIEW,
-    Array,
-    RecordedSet,
-    ensure_recorded,
-    structures_of,
-    tilts,
-)
+from entrypoints.preview import FULL_BAND, IN_BAND, PREVIEW, tilts
+from entrypoints.simulate import RecordedSet, cores, ensure_recorded, structures_of
 from tomodistill.errors import InputError
 from tomodistill.evaluation.set_figures import BAND, grid_figure
 from tomodistill.evaluation.table import Column, Link, Table
@@ -122,8 +115,9 @@ def _figure(configs: Sequence[SimulationConfig], structures: tuple[Structure, ..
     by_size = sorted(range(len(structures)), key=lambda label: extent(structures[label]))
     label = by_size[len(by_size) // 2]
     item = PlanItem(label, PREVIEW, 0)
-    seed = set_id(configs[0], structures)
-    parts = [_parts(config, structures, item, seed) for config in of_tilts]
+    name = set_id(configs[0], structures)  # each set has its own poses; here they are the same
+    makers = [maker(config, structures, workers=cores(), name=name) for config in of_tilts]
+    parts = [make().parts(item) for make in makers]
     return grid_figure(
         np.stack([part.signal for part in parts]),
         np.stack([[_with_noise(part, snr) for part in parts] for snr in snrs]),
@@ -134,16 +128,8 @@ def _figure(configs: Sequence[SimulationConfig], structures: tuple[Structure, ..
     )
 
 
-def _parts(
-    config: SimulationConfig, structures: tuple[Structure, ...], item: PlanItem, seed: str
-) -> Parts:
-    simulator = maker(config, structures)()
-    simulator.set_id = seed  # each set has its own poses; here they shall be the same
-    return simulator.parts(item)
-
-
-def _with_noise(parts: Parts, snr: Range) -> Array:
+def _with_noise(parts: Parts, snr: Range) -> NDArray[np.float32]:
     """(d, d, d): an item with its noise at another SNR; of a range, at its geometric mean."""
     at = sqrt(snr.low * snr.high)
-    volume: Array = parts.signal + np.float32(sqrt(parts.exposure.snr / at)) * parts.noise
-    return volume
+    louder = np.float32(sqrt(parts.exposure.snr / at))
+    return np.asarray(parts.signal + louder * parts.noise, np.float32)

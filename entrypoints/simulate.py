@@ -12,31 +12,25 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from entrypoints.flags import parse_flags, scale_flags, scale_from
+from entrypoints.preview import record_preview, tilts
 from tomodistill import places
 from tomodistill.errors import InputError
 from tomodistill.evaluation.baseline import given_away, variance_and_power
-from tomodistill.evaluation.set_figures import BAND, Preview, montage_figure
 from tomodistill.scales import Scale
 from tomodistill.simulation.config import SimulationConfig
-from tomodistill.simulation.noise import snr, within
-from tomodistill.simulation.plan import PlanItem, class_names, plan, set_id
-from tomodistill.simulation.simulate import CONTRAST, SimulatedSubtomogram, maker, simulate
+from tomodistill.simulation.plan import class_names, plan, set_id
+from tomodistill.simulation.simulate import CONTRAST, SimulatedSubtomogram, simulate
 from tomodistill.simulation.structures import NONE, Structure, extent, load_structures
-from tomodistill.simulation.workers import CHUNK
 from tomodistill.subtomograms.dataset import SetHeader, SubtomogramSet, open_set, write_set
 from tomodistill.subtomograms.items import Item
+from tomodistill.subtomograms.row_file import rows_per_block
 from tomodistill.tracking.provenance import phase_digest
-from tomodistill.tracking.records import log_config, log_figure, log_metrics, log_set
+from tomodistill.tracking.records import log_config, log_metrics, log_set
 from tomodistill.tracking.reuse import ensure
 from tomodistill.tracking.runs import Run, take_over_run
 
 FLAGS = scale_flags("simulation")
-FULL_BAND, IN_BAND = "snr/full_band", f"snr/within_{BAND:g}_angstrom"  # metrics
-PREVIEW = "preview"  # in the place of a split: items like those of a set, and in none
-_PREVIEWED = 64  # items, of all classes together; at least two of each
-_BLOCK = 256  # volumes in memory at a time
-
-Array = NDArray[np.float32]
+_TRIES = 3  # of a voxel spacing in which all structures fit
 
 
 @dataclass(frozen=True)
@@ -62,12 +56,7 @@ def ensure_set(scale: Scale, *, run_id: str | None = None) -> SubtomogramSet:
 
 def structures_of(config: SimulationConfig) -> tuple[Structure, ...]:
     """The classes of a set. Raises InputError where they do not exist or do not fit."""
-    structures = load_structures(
-        config.structures,
-        classes=config.classes,
-        voxel_spacing=config.voxel_spacing,
-        map_spacing=config.map_spacing,
-    )
+    structures = _load(config, config.voxel_spacing)
     plan(config, len(structures))
     _check_fit(structures, config)
     return structures
@@ -78,7 +67,8 @@ def ensure_recorded(
 ) -> RecordedSet:
     """The set of these structures, and its run."""
     name = set_id(config, structures)
-    digest = phase_digest(packages=("simulation", "subtomograms"), set_id=name)
+    packages = ("simulation", "subtomograms")
+    digest = phase_digest(packages=packages, set_id=name, storage=config.storage)
     path = places.sets() / f"{digest[:16]}.h5"
     return ensure(
         "simulate",
@@ -90,10 +80,18 @@ def ensure_recorded(
     )
 
 
-def tilts(config: SimulationConfig) -> str:
-    """The tilt range, for people."""
-    low, high = config.tilt_range
-    return f"±{high:g}°" if low == -high else f"{low:g}° to {high:g}°".replace("-", "−")
+def cores() -> int:
+    """Those this process may use: a cluster job has fewer than its node."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _load(config: SimulationConfig, voxel_spacing: float) -> tuple[Structure, ...]:
+    return load_structures(
+        config.structures,
+        classes=config.classes,
+        voxel_spacing=voxel_spacing,
+        map_spacing=config.map_spacing,
+    )
 
 
 def _check_fit(structures: tuple[Structure, ...], config: SimulationConfig) -> None:
@@ -106,9 +104,20 @@ def _check_fit(structures: tuple[Structure, ...], config: SimulationConfig) -> N
         raise InputError(
             expected=f"structures that fit into the box of {width:.0f} Å",
             found=f"{names}: up to {largest - width:.0f} Å too wide",
-            todo=f"Give voxel_spacing={ceil(10 * largest / config.box) / 10:g} "
+            todo=f"Give voxel_spacing={_spacing_that_fits(config, largest):g} "
             f"or box={ceil(largest / config.voxel_spacing)}, or leave them out of classes.",
         )
+
+
+def _spacing_that_fits(config: SimulationConfig, largest: float) -> float:
+    """Å, tried out: coarser voxels blur, and make the `largest` extent (Å) larger."""
+    spacing = config.voxel_spacing
+    for _ in range(_TRIES):
+        spacing = ceil(10 * (largest + 2 * spacing) / config.box) / 10
+        largest = max(map(extent, _load(config, spacing)))
+        if largest <= config.box * spacing:
+            break
+    return spacing
 
 
 def _make(config: SimulationConfig, structures: tuple[Structure, ...], path: Path) -> None:
@@ -120,7 +129,7 @@ def _make(config: SimulationConfig, structures: tuple[Structure, ...], path: Pat
     log_metrics({"items": len(data.ids), "classes": len(names)})
     if NONE in names:
         log_metrics(_none_given_away(data))
-    _record_preview(config, structures)
+    record_preview(config, structures, workers=cores())
 
 
 def _make_set(
@@ -141,8 +150,7 @@ def _make_set(
         if start:
             words = f"continued at subtomogram {start} of {total}"
             print(f"simulate: an interrupted set is {words}", file=sys.stderr)
-        workers = min(_cores(), ceil((total - start) / CHUNK))
-        made = simulate(config, structures, workers=workers, start=start)
+        made = simulate(config, structures, workers=cores(), start=start)
         shown = tqdm(made, "simulating", total, initial=start, unit=" subtomograms", disable=None)
         return (_item(item, header, config) for item in shown)
 
@@ -177,46 +185,6 @@ def _none_given_away(data: SubtomogramSet) -> dict[str, float]:
 
 
 def _features(data: SubtomogramSet, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    blocks = np.split(rows, range(_BLOCK, len(rows), _BLOCK))
+    step = rows_per_block(4 * data.header.box**3)
+    blocks = np.split(rows, range(step, len(rows), step))
     return np.concatenate([variance_and_power(data.volumes(block)) for block in blocks])
-
-
-def _record_preview(config: SimulationConfig, structures: tuple[Structure, ...]) -> None:
-    """A picture of items like those of the set, and the SNR that these have."""
-    names, simulator = class_names(config, structures), maker(config, structures)()
-    of_class = range(max(2, ceil(_PREVIEWED / len(names))))
-    items = [[PlanItem(label, PREVIEW, n) for n in of_class] for label in range(len(names))]
-    parts = [[simulator.parts(item) for item in row] for row in items]
-    preview = Preview(
-        class_names=names,
-        signal=np.array([[part.signal for part in row] for row in parts]),
-        noise=np.array([[part.noise for part in row] for row in parts]),
-        voxel_spacing=config.voxel_spacing,
-        tilt_range=config.tilt_range,
-    )
-    log_figure("montage", montage_figure(preview, title=_title(config, len(structures))))
-    particle = np.array([[simulator.particle(i) for i in row] for row in items[: len(structures)]])
-    log_metrics(_measured_snr(particle, preview.noise[: len(structures)], config.voxel_spacing))
-
-
-def _title(config: SimulationConfig, classes: int) -> str:
-    box = f"{config.box}³ voxels at {config.voxel_spacing:g} Å"
-    optics = f"defocus {config.defocus} µm, tilts {tilts(config)}"
-    return f"{classes} structures, SNR {config.snr}, {box}, {optics} ({config.recipe})"
-
-
-def _measured_snr(particle: Array, noise: Array, voxel_spacing: float) -> dict[str, float]:
-    """Median over the classes of var(particle's signal) / var(noise), both (c, k, d, d, d)."""
-
-    def seen(volume: Array) -> Array:
-        return within(volume, voxel_spacing=voxel_spacing, resolution=BAND)
-
-    pairs = [list(zip(*of_class, strict=True)) for of_class in zip(particle, noise, strict=True)]
-    full = [np.mean([snr(*pair) for pair in row]) for row in pairs]
-    band = [np.mean([snr(*map(seen, pair)) for pair in row]) for row in pairs]
-    return {FULL_BAND: float(np.median(full)), IN_BAND: float(np.median(band))}
-
-
-def _cores() -> int:
-    """Those this process may use: a cluster job has fewer than its node."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

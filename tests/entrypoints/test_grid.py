@@ -1,4 +1,4 @@
-"""`grid`, and the `simulate` of which it is made, at `smoke` scale."""
+"""`grid` at `smoke` scale."""
 
 import csv
 import io
@@ -13,10 +13,7 @@ from mlflow.tracking import MlflowClient
 from entrypoints import grid, simulate
 from entrypoints.__main__ import main as entry
 from tests.processes import working_in
-from tomodistill.errors import InputError
 from tomodistill.scales import configure
-from tomodistill.simulation.plan import NONE
-from tomodistill.subtomograms import row_file
 from tomodistill.subtomograms.dataset import open_set
 
 # The recipe that brings every box to the SNR asked for, and needs no set's noise level measured.
@@ -154,7 +151,7 @@ def test_the_picture_shows_one_particle_under_noise_that_differs_in_its_level(st
         (["--tilts", "60,95"], "tilt_max: -90 <= tilt_min (-95.0)"),
         (["--tilts", "60,47..-76"], "tilt_min (47.0) < tilt_max"),
         (["--tilts", "60,-50"], "tilt_min (50.0) < tilt_max"),
-        (["--tilts", "60,5..8"], "tilt_step: 0.1 to 3 degrees"),
+        (["--recipe", "tilt_series", "--tilts", "60,5..8"], "tilt_step: 0.1 to 3 degrees"),
         (["--tilts", "60,wide"], "tilts: the largest tilt (60), or both ends (-76..47)"),
         (["--items", "9"], "at least one item of each class"),
     ],
@@ -181,48 +178,3 @@ def test_the_default_grid_has_twelve_sets_about_the_papers_snr():
     assert sorted({c.snr.low for c in configs}) == [0.025, 0.05, 0.1, 0.2]
     assert {c.tilt_range for c in configs} == {(-60, 60), (-50, 50), (-40, 40)}
     assert len({(c.items, c.box, c.classes) for c in configs}) == 1
-
-
-def test_class_none_is_in_the_set_and_its_control_in_the_run(store):
-    some = {"recipe": "convolution", "box": "24", "none": "1", "items": "160", "snr": "0.05..0.5"}
-    data = simulate.ensure_set(configure("smoke", {**some, "storage": "float16"}))
-    assert data.header.class_names == ("clpp", "groel", "rubisco", NONE)
-    assert np.bincount(data.labels).tolist() == [40] * 4
-    assert data.storage == "float16"
-    assert 0.05 <= data.snr_range[0] < 0.1 < 0.3 < data.snr_range[1] <= 0.5
-    metrics = runs("simulate")[-1].data.metrics
-    assert 0 <= metrics["none/linear_balanced_accuracy"] <= 1
-    assert 0 <= metrics["none/linear_auc"] <= 1
-    assert not any(name.startswith("none/") for name in runs("simulate")[0].data.metrics)
-
-
-def test_an_interrupted_set_is_continued_and_the_same(store, monkeypatch, capsys):
-    scale = configure("smoke", {"recipe": "convolution", "box": "24", "seed": "5"})
-    monkeypatch.setattr(row_file, "BLOCK_BYTES", 5 * 4 * 24**3)  # five subtomograms
-    whole = simulate.ensure_set(scale)
-    digest = whole.digest
-    whole.path.unlink()
-    monkeypatch.setattr(simulate, "_item", stop_after(12, simulate._item))
-    with pytest.raises(KeyboardInterrupt):
-        simulate.ensure_set(scale)
-    assert not whole.path.exists()
-    monkeypatch.undo()
-    assert simulate.ensure_set(scale).digest == digest
-    said = capsys.readouterr().err
-    assert "simulate: an interrupted set is continued at subtomogram 10 of 24\n" in said
-
-
-def test_structures_that_do_not_fit_are_named_with_spacing_and_box_that_do():
-    with pytest.raises(InputError, match="fit into the box of 108 Å; found clpp of 1") as refused:
-        simulate.structures_of(configure("smoke", {"voxel_spacing": "4"}).simulation)
-    said = refused.value.todo
-    spacing, box = (said.partition(f"{n}=")[2].split(maxsplit=1)[0] for n in ("spacing", "box"))
-    for fits in ({"voxel_spacing": spacing}, {"voxel_spacing": "4", "box": box.rstrip(",.")}):
-        assert len(simulate.structures_of(configure("smoke", fits).simulation)) == 3
-
-
-def test_too_few_items_are_told_before_a_run_is_opened(store):
-    before = len(MlflowClient().search_runs(["0"]))
-    with pytest.raises(InputError, match="at least one item of each class"):
-        simulate.ensure_set(configure("smoke", {"items": "9"}))
-    assert len(MlflowClient().search_runs(["0"])) == before

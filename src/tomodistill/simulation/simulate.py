@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
-from math import ceil
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
-from tqdm import tqdm
 
-from tomodistill.simulation.config import Range, SimulationConfig
+from tomodistill.simulation.calibration import signal_variance
+from tomodistill.simulation.config import SimulationConfig
 from tomodistill.simulation.contents import Contents, fill_box
 from tomodistill.simulation.convolution import Convolution
 from tomodistill.simulation.exposure import Exposure, draw_exposure
@@ -20,12 +19,11 @@ from tomodistill.simulation.plan import PlanItem, item_seed, plan, set_id
 from tomodistill.simulation.scene import Pose
 from tomodistill.simulation.structures import Structure
 from tomodistill.simulation.tilt_series import TiltSeries
-from tomodistill.simulation.workers import CHUNK, in_order
+from tomodistill.simulation.workers import busy, in_order
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
 CONTRAST: Literal["dark", "bright"] = "dark"  # the CTF is not flipped
-CALIBRATION = 64  # particles of each class whose signal sets the noise level: to 1 to 3 % (1 σ)
 
 
 class Recipe(Protocol):
@@ -163,40 +161,6 @@ def maker(
     return partial(Simulator, config, structures, set_variance=variance, name=name)
 
 
-def signal_variance(
-    config: SimulationConfig, structures: tuple[Structure, ...], *, workers: int = 1
-) -> float:
-    """Median over the classes of the mean variance of their particles' signal (noise.py).
-
-    The same for every SNR and any `workers`; measured once in a process.
-    """
-    return _signal_variance(replace(config, snr=Range(1.0, 1.0)), structures, workers)
-
-
-@lru_cache(maxsize=16)  # a set's items, its picture and a grid ask for the same one
-def _signal_variance(
-    config: SimulationConfig, structures: tuple[Structure, ...], workers: int
-) -> float:
-    measure = partial(_variance_of_particle, config, structures)
-    items = [
-        PlanItem(label, "calibration", label * CALIBRATION + turn)
-        for label in range(len(structures))
-        for turn in range(CALIBRATION)
-    ]
-    measured = in_order(measure, items, workers=_busy(workers, len(items)))
-    shown = tqdm(measured, "measuring the signal", len(items), unit=" particles", disable=None)
-    variances = np.reshape(list(shown), (len(structures), CALIBRATION))
-    return float(np.median(np.mean(variances, axis=1)))
-
-
-def _variance_of_particle(
-    config: SimulationConfig, structures: tuple[Structure, ...]
-) -> Callable[[PlanItem], float]:
-    """Set up in any process."""
-    bare = Simulator(config, structures)
-    return lambda item: float(np.var(bare.particle(item), dtype=np.float64))
-
-
 def simulate(
     config: SimulationConfig,
     structures: tuple[Structure, ...],
@@ -207,9 +171,4 @@ def simulate(
     """The set in the order of `plan` from item `start` on, the same bytes for any `workers`."""
     items = plan(config, len(structures))[start:]
     make = maker(config, structures, workers=workers)
-    return in_order(make, items, workers=_busy(workers, len(items)))
-
-
-def _busy(workers: int, items: int) -> int:
-    """Of these workers, as many as get a chunk of the items."""
-    return min(workers, ceil(items / CHUNK))
+    return in_order(make, items, workers=busy(workers, len(items)))

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
+from math import ceil
 from multiprocessing.resource_tracker import ensure_running
 from typing import Any, TypeVar
 
@@ -44,6 +45,11 @@ def in_order(
             found=f"one of {workers} that could not start, or was killed, perhaps for its memory",
             todo="Make room, or use fewer cores (taskset -c 0,1 ...); the same command goes on.",
         ) from error
+
+
+def busy(workers: int, items: int) -> int:
+    """Of these workers, as many as get a chunk of the items."""
+    return min(workers, ceil(items / CHUNK))
 
 
 def _here(make: Callable[[], Callable[[T], R]], items: Iterable[T]) -> Iterator[R]:
