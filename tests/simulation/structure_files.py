@@ -1,5 +1,6 @@
 """Files of structures made for tests: maps by mrcfile or byte by byte, models by gemmi."""
 
+import gzip
 from pathlib import Path
 
 import gemmi
@@ -87,3 +88,6 @@ def dimer(entry="1ABC", assemblies=("1", "2")):
 
 def mmcif(structure) -> bytes:
     return structure.make_mmcif_document().as_string().encode()
+
+
+GOOD = gzip.compress(mmcif(dimer()), mtime=0)  # what the archive sends of an entry
