@@ -1,6 +1,8 @@
 """Command-line flags, derived from the configuration dataclasses."""
 
 import argparse
+import inspect
+import re
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any, NoReturn
@@ -28,9 +30,21 @@ def parse_flags(
 ) -> dict[str, str]:
     """Flag -> text given on the command line, the default where none was."""
     parser = _Parser(prog="python -m entrypoints ...", description=description, allow_abbrev=False)
+    known = _comments()
     for name, default in flags.items():
-        parser.add_argument(f"--{name}", default=default, help=f"default: {default}")
+        words = "; ".join(filter(None, (known.get(name), f"default: {default}")))
+        parser.add_argument(f"--{name}", default=default, help=words.replace("%", "%%"))
     return vars(parser.parse_args(arguments))
+
+
+def _comments() -> dict[str, str]:
+    """Flag -> what stands beside its field in the source: unit and meaning have one home."""
+    found: dict[str, str] = {}
+    for phase, config in vars(SCALES[DEFAULT_SCALE]).items():
+        for origin in reversed(type(config).__mro__[:-1]):
+            pairs = re.findall(r"^    (\w+): .* = .*?  # (.+)$", inspect.getsource(origin), re.M)
+            found |= {flag_name(phase, name): comment for name, comment in pairs}
+    return found
 
 
 class _Parser(argparse.ArgumentParser):

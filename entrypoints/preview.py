@@ -24,7 +24,7 @@ def record_preview(
     """Draw items of each class, record their picture and the SNR that they have."""
     simulator = maker(config, structures, workers=workers)()
     preview, ratios = _preview(simulator)
-    log_figure("montage", montage_figure(preview, title=_title(config, len(structures))))
+    log_figure("montage", montage_figure(preview, title=_title(config, len(preview.class_names))))
     of_classes = np.median(ratios[: len(structures)].mean(axis=1), axis=0)  # `none` has no particle
     log_metrics(dict(zip((FULL_BAND, IN_BAND), map(float, of_classes), strict=True)))
 
@@ -42,7 +42,9 @@ def _preview(simulator: Simulator) -> tuple[Preview, NDArray[np.float64]]:
     signal, noise = np.empty((2, *shape, *[config.box] * 3), np.float32)
     ratios = np.empty((*shape, 2))
     for at in np.ndindex(shape):
-        parts, particle = simulator.parts_and_particle(PlanItem(at[0], PREVIEW, at[1]))
+        parts, particle = simulator.parts_and_particle(
+            PlanItem(at[0], PREVIEW, at[0] * shape[1] + at[1])  # other poses in each class
+        )
         signal[at], noise[at] = parts.signal, parts.noise
         ratios[at] = _snrs(particle, parts.noise, simulator)
     return Preview(names, signal, noise, config.voxel_spacing, config.tilt_range), ratios
@@ -71,4 +73,4 @@ def _variance(volume: NDArray[np.floating]) -> float:
 def _title(config: SimulationConfig, classes: int) -> str:
     box = f"{config.box}³ voxels at {config.voxel_spacing:g} Å"
     optics = f"defocus {config.defocus} µm, tilts {tilts(config)}"
-    return f"{classes} structures, SNR {config.snr}, {box}, {optics} ({config.recipe})"
+    return f"{classes} classes, SNR {config.snr}, {box}, {optics} ({config.recipe})"

@@ -73,7 +73,8 @@ def ensure_recorded(
     return ensure(
         "simulate",
         digest=digest,
-        name=f"simulate {len(structures)} classes, SNR {config.snr}, tilts {tilts(config)}",
+        name=f"simulate {len(class_names(config, structures))} classes, {config.recipe}, "
+        f"SNR {config.snr}, tilts {tilts(config)}",
         make=lambda: _make(config, structures, path),
         load=lambda run: RecordedSet(open_set(path, verify=True), run),
         run_id=run_id,

@@ -123,6 +123,15 @@ def test_a_store_that_is_gone_is_told_before_any_work(tmp_path, name, capsys):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_help_gives_units_and_choices(capsys):
+    with pytest.raises(SystemExit):
+        main(["simulate", "--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "µm at zero tilt, underfocus positive" in said
+    assert '"tilt_series" or "convolution"; default: auto' in said
+    assert "share of boxes with a gold bead" in said
+
+
 def test_the_service_waits_for_a_store_and_help_needs_none(tmp_path, monkeypatch, capsys):
     began = []
     monkeypatch.setattr(serve, "serve", began.append)

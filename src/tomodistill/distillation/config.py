@@ -20,9 +20,9 @@ _MAY_BE_ZERO = ("seed", "dropout", *_AUGMENTATIONS)
 class Training:
     """What every training has."""
 
-    optimizer: str = "adam"  # or "sgd" with Nesterov momentum 0.9
+    optimizer: str = "adam"  # "adam", or "sgd" with Nesterov momentum 0.9
     learning_rate: float = 3e-4  # at the first step
-    schedule: str = "cosine"  # to zero at the last step; "constant" decays by 1e-7 a step
+    schedule: str = "cosine"  # "cosine" to zero, or "constant", which decays by 1e-7 a step
     batch_size: int = 8  # subtomograms; small: with few epochs it is the steps that count
     epochs: int = 5
     patience: int = 5  # epochs without a better validation loss before training stops
@@ -82,7 +82,7 @@ class StudentConfig(Training):
     """Phase 3: a small network on soft labels, or on hard ones as the control."""
 
     student: str = "s3"
-    labels: str = "soft"  # "hard": the control on the same budget
+    labels: str = "soft"  # "soft", or "hard" for the control on the same budget
     temperature: float = 5.0  # of teacher and student alike
     learning_rate: float = 1e-3
     epochs: int = 12

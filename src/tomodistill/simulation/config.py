@@ -49,9 +49,9 @@ class SimulationConfig:
     items: int = 1920  # subtomograms in all, the same number of each class
     box: int = 28  # voxels along each edge
     voxel_spacing: float = 10.0  # Å per voxel
-    recipe: str = "tilt_series"  # or "convolution"
-    storage: Storage = "float32"  # or "float16": half the disk
-    seed: int = 0
+    recipe: str = "tilt_series"  # "tilt_series" or "convolution"
+    storage: Storage = "float32"  # "float32", or "float16" for half the disk
+    seed: int = 0  # another one makes other items
 
     # The tilt series
     tilt_min: float = -60.0  # degrees
@@ -62,7 +62,7 @@ class SimulationConfig:
     field: float = 0.6  # µm across the tilt axis from which particles come (tilt_series)
 
     # Optics and detector
-    defocus: Range = Range(2.0, 5.0)  # µm at zero tilt, underfocus positive
+    defocus: Range = Range(2.0, 5.0)  # µm at zero tilt, underfocus positive; a range is drawn from
     voltage: float = 300.0  # kV
     cs: float = 2.7  # mm, spherical aberration
     amplitude_contrast: float = 0.07  # fraction
@@ -70,7 +70,7 @@ class SimulationConfig:
     mtf_nyquist: float = 0.5  # what scatter in the detector leaves at its own Nyquist frequency
 
     # Noise
-    snr: Range = Range(0.5, 0.5)  # var(signal) / var(noise), see noise.py
+    snr: Range = Range(0.5, 0.5)  # var(signal) / var(noise), full band; a range is drawn from
     structural_noise: float = 0.5  # share of the noise's variance that comes before the optics
     recipe_lowpass: float = 0.0  # Å, of signal and noise before the SNR is set; 0 = none
 
@@ -108,7 +108,7 @@ class SimulationConfig:
 
     def _check_optics(self) -> None:
         defocus = 0 <= self.defocus.low <= self.defocus.high <= 20
-        self._check("defocus", defocus, "a value or a range low..high from 0 to 20 µm")
+        self._check("defocus", defocus, "0 to 20 µm, or a range as 2..5, the lower first")
         self._check("voltage", 20 <= self.voltage <= 3000, "20 to 3000 kV")
         self._check("cs", 0 <= self.cs <= 20, "0 to 20 mm")
         self._check("amplitude_contrast", 0 <= self.amplitude_contrast <= 1, "0 to 1")
@@ -117,7 +117,7 @@ class SimulationConfig:
 
     def _check_noise(self) -> None:
         snr = 0 < self.snr.low <= self.snr.high < float("inf")
-        self._check("snr", snr, "a positive, finite ratio, or a range low..high of them")
+        self._check("snr", snr, "a positive, finite ratio, or a range as 0.1..0.5, lower first")
         self._check("recipe_lowpass", 0 <= self.recipe_lowpass < float("inf"), "0 (none) or more Å")
 
     def _check_contents(self) -> None:

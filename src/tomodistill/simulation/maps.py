@@ -19,6 +19,7 @@ from mrcfile.utils import dtype_from_mode
 
 from tomodistill.errors import InputError
 from tomodistill.simulation.resampling import LARGEST, resample
+from tomodistill.simulation.solvent import without_solvent
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
@@ -33,7 +34,8 @@ def read_map(path: Path, voxel_spacing: float, *, map_spacing: float = 0.0) -> A
     """(d, d, d) density of a map, resampled to `voxel_spacing` in Å.
 
     `map_spacing`, in Å, counts only where the header states no spacing of its own. The place of
-    the grid (nstart, origin) is ignored: the particle is centred. Raises InputError for a file that
+    the grid (nstart, origin) is ignored: the particle is centred, the solvent
+    round it removed. Raises InputError for a file that
     is damaged, not one volume, not finite, without positive density, or of a spacing that is
     unknown or makes a grid too large.
     """
@@ -42,7 +44,7 @@ def read_map(path: Path, voxel_spacing: float, *, map_spacing: float = 0.0) -> A
     _check_values(path, density)
     spacing = _spacing(path, header, map_spacing)
     try:
-        return resample(density, spacing=spacing, target=voxel_spacing)
+        return resample(without_solvent(density), spacing=spacing, target=voxel_spacing)
     except ValueError as error:
         raise unusable(path, str(error)) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from math import ceil
 
 from tomodistill.errors import InputError
 from tomodistill.simulation.config import SimulationConfig
@@ -12,6 +13,7 @@ from tomodistill.simulation.structures import NONE, Structure, structures_digest
 
 SPLITS = {"train": 0.64, "val": 0.16, "test": 0.20}
 # Where structures come from, of which the digest says what they hold; and how volumes are kept.
+FEWEST = 4  # items of a class, for one in each split
 _NOT_IN_ITEMS = ("structures", "classes", "map_spacing", "storage")
 
 
@@ -35,7 +37,9 @@ def plan(config: SimulationConfig, structures: int) -> list[PlanItem]:
     Each class gets 64, 16 and 20 % of its share of `config.items`, rounded down. Raises InputError
     when that leaves a split of a class empty.
     """
-    counts = [_split_counts(count) for count in _class_counts(config, structures)]
+    counts = [
+        _split_counts(count, config, structures) for count in _class_counts(config, structures)
+    ]
     return [
         PlanItem(label, split, index)
         for split in SPLITS
@@ -73,13 +77,14 @@ def _turns(counts: list[int]) -> list[int]:
     return [label for _, label in sorted(places)]
 
 
-def _split_counts(of_class: int) -> dict[str, int]:
+def _split_counts(of_class: int, config: SimulationConfig, structures: int) -> dict[str, int]:
     counts = {split: round(share * of_class) for split, share in SPLITS.items()}
     counts["train"] += of_class - sum(counts.values())
     if min(counts.values()) < 1:
+        needed = ceil(FEWEST / min(1.0, config.none or 1.0)) * (structures + config.none)
         raise InputError(
             expected="at least one item of each class in train, val and test",
-            found=f"{of_class} of each class, which gives {counts}",
-            todo="Raise items, the number in all (4 of each class are the least).",
+            found=f"{of_class} of one class, which gives {counts}",
+            todo=f"Give items={ceil(needed)} or more: the number in all.",
         )
     return counts
