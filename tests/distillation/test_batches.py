@@ -224,7 +224,7 @@ def test_what_a_configuration_asks_for(subtomogram_set: SubtomogramSet) -> None:
     frequency = np.fft.rfftfreq(8, 10.0)  # the set's voxels are of 10 Å
     amplitude = made.response[0, 0, 0]
     assert amplitude[0] < 1e-5 * amplitude[1]
-    wanted = np.exp2(-((25.0 * frequency) ** 2))  # the default low-pass
+    wanted = np.exp2(-((40.0 * frequency) ** 2))  # the default low-pass
     np.testing.assert_allclose(amplitude[1:] / amplitude[1], wanted[1:] / wanted[1], rtol=1e-4)
     quiet = legal_augmentation(subtomogram_set, rows, Training(augment_shift=1), Preprocessing())
     assert quiet is not None
