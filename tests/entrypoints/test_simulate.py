@@ -147,7 +147,7 @@ def test_a_preview_takes_items_of_every_class_apart(recipe, monkeypatch):
     assert shown.class_names == ("clpp", "groel", "rubisco", NONE)
     assert not shown.signal[3].any()
     assert all(volume.any() for volume in shown.signal[:3].reshape(9, -1))
-    again = simulator.parts(preview.PlanItem(1, preview.PREVIEW, 2))
+    again = simulator.parts(preview.PlanItem(1, preview.PREVIEW, 1 * 3 + 2))  # poses of its own
     np.testing.assert_array_equal(shown.signal[1, 2], again.signal)
     np.testing.assert_array_equal(shown.noise[1, 2], again.noise)
     measured = shown.signal[:3].var(axis=(2, 3, 4)) / shown.noise[:3].var(axis=(2, 3, 4))
@@ -173,7 +173,7 @@ def test_tilts_are_told_with_true_minus_signs():
     assert preview.tilts(configure("smoke", {}).simulation) == "±60°"
     assert config.snr == Range(0.5, 0.5)
     title = preview._title(config, 3)
-    assert title.startswith("3 structures, SNR 0.5, 27³ voxels at 10 Å, defocus 2..5 µm, tilts −76")
+    assert title.startswith("3 classes, SNR 0.5, 27³ voxels at 10 Å, defocus 2..5 µm, tilts −76")
 
 
 def test_the_page_of_a_set_has_its_picture():

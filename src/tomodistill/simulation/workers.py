@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from itertools import islice
 from math import ceil
 from multiprocessing.resource_tracker import ensure_running
+from threading import Thread
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -96,8 +98,17 @@ _maker: Callable[[Any], Any]  # of this worker process, set once when it starts
 
 def _start_worker(make: Callable[[], Callable[[Any], Any]]) -> None:
     global _maker
+    Thread(target=_end_with_parent, daemon=True).start()
     threadpool_limits(1)
     _maker = make()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed tells no one, and its workers would wait for ever."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
 
 
 def _make_chunk(chunk: list[Any]) -> list[Any]:
