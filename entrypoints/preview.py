@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tomodistill.evaluation.set_figures import BAND, Preview, montage_figure
 from tomodistill.simulation.config import SimulationConfig
-from tomodistill.simulation.noise import within
+from tomodistill.simulation.noise import snr, within
 from tomodistill.simulation.plan import PlanItem, class_names
 from tomodistill.simulation.simulate import Simulator, maker
 from tomodistill.simulation.structures import Structure
@@ -58,16 +58,14 @@ def _snrs(
     Where one signal's variance holds for the whole set, that is the full band's: the few particles
     of a picture miss it by a tenth. Within BAND it is theirs, and no better known than so.
     """
-    power = simulator.set_variance or _variance(particle)
+    full_band = snr(particle, noise)
+    if simulator.set_variance is not None:
+        full_band = simulator.set_variance / float(np.var(noise, dtype=np.float64))
     seen, grain = (
         within(volume, voxel_spacing=simulator.config.voxel_spacing, resolution=BAND)
         for volume in (particle, noise)
     )
-    return power / _variance(noise), _variance(seen) / _variance(grain)
-
-
-def _variance(volume: NDArray[np.floating]) -> float:
-    return float(np.var(volume, dtype=np.float64))
+    return full_band, snr(seen, grain)
 
 
 def _title(config: SimulationConfig, classes: int) -> str:

@@ -15,9 +15,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[np.floating]]
 
 LEAFLET = 18.0  # Å from a membrane's middle to its head groups: Mitra et al. 2004, PNAS 101:4083
 HEAD_GROUPS = 6.0  # Å, standard deviation of the density of one layer of them
-GOLD_CONTRAST = (
-    8.0  # protein = 1: mean inner potentials of about 28, 7.5 and 4.6 V (gold, protein, ice)
-)
+GOLD_CONTRAST = 8.0  # protein = 1: gold, protein and ice have about 28, 7.5 and 4.6 V
 
 
 @dataclass(frozen=True, eq=False)
