@@ -10,10 +10,13 @@ from tomodistill.networks.table import find_network
 _CHOICES = {
     "optimizer": ("adam", "sgd"),
     "schedule": ("cosine", "constant"),
+    "precision": ("float32", "mixed_bfloat16", "mixed_float16"),
     "labels": ("soft", "hard"),
+    "loss": ("hinton", "soft_ce", "logits"),
+    "label_views": ("identity", "matching", "mean"),
 }
 _AUGMENTATIONS = ("augment_shift", "augment_noise", "augment_mix")
-_MAY_BE_ZERO = ("seed", "dropout", *_AUGMENTATIONS)
+_MAY_BE_ZERO = ("seed", "dropout", "hard_weight", *_AUGMENTATIONS)
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Training:
     augment_shift: int = 0  # voxels, largest shift along each axis
     augment_noise: float = 0.0  # its standard deviation; that of a preprocessed volume is 1
     augment_mix: float = 0.0  # largest share of a second volume of the same batch, at most 0.5
+    precision: str = "float32"  # "float32", "mixed_bfloat16" or "mixed_float16"; weights: float32
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -83,7 +87,13 @@ class StudentConfig(Training):
 
     student: str = "s3"
     labels: str = "soft"  # "soft", or "hard" for the control on the same budget
-    temperature: float = 5.0  # of teacher and student alike
+    loss: str = "hinton"  # on soft labels: "hinton", "soft_ce" or "logits" (see losses)
+    temperature: float = 5.0  # of the soft labels; "hinton" softens the student's answer too
+    hard_weight: float = 0.0  # share of the hard labels' cross-entropy in the loss on soft labels
+    # Soft labels of a turned volume: of the volume unturned ("identity"), of the same view
+    # ("matching"), or the mean over all legal views ("mean").
+    label_views: str = "matching"
+    transfer: str = "none"  # sets (paths, comma-separated) or how many more items to learn from
     learning_rate: float = 1e-3
     epochs: int = 12
     patience: int = 12
@@ -91,3 +101,7 @@ class StudentConfig(Training):
     def __post_init__(self) -> None:
         super().__post_init__()
         find_network(self.student, "student")
+        if self.hard_weight > 1:
+            raise InputError(
+                expected="a hard_weight of at most 1", found=f"{self.hard_weight}", todo="Lower it."
+            )

@@ -28,15 +28,45 @@ def hinton_loss(
     return temperature**2 * ops.sum(ops.exp(wanted) * (wanted - given), -1)
 
 
-def soft_label_loss(temperature: float) -> Loss:
-    """Keras loss (targets, logits) -> (n,) that learns from row 0, the teacher's logits."""
+def soft_ce_loss(
+    *, teacher_logits: keras.KerasTensor, student_logits: keras.KerasTensor, temperature: float
+) -> keras.KerasTensor:
+    """(n,) KL(teacher at T || student at 1), from (n, classes) logits; 0 where they agree.
 
-    def loss(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
-        return hinton_loss(
+    The other reading of arXiv 1801.10597, which softens the labels and says nothing of the student.
+    Its gradient is that of the cross-entropy.
+    """
+    wanted = ops.log_softmax(teacher_logits / temperature)
+    return ops.sum(ops.exp(wanted) * (wanted - ops.log_softmax(student_logits)), -1)
+
+
+def logits_loss(
+    *, teacher_logits: keras.KerasTensor, student_logits: keras.KerasTensor, temperature: float
+) -> keras.KerasTensor:
+    """(n,) half the mean squared difference of (n, classes) logits (Ba and Caruana 2014, eq. 1).
+
+    What Hinton's loss becomes at high temperature; `temperature` has no part in it.
+    """
+    return ops.mean(ops.square(teacher_logits - student_logits), -1) / 2
+
+
+SOFT_LOSSES = {"hinton": hinton_loss, "soft_ce": soft_ce_loss, "logits": logits_loss}
+
+
+def soft_label_loss(temperature: float, *, loss: str = "hinton", hard_weight: float = 0.0) -> Loss:
+    """Keras loss (targets, logits) -> (n,) that learns from row 0, the teacher's logits.
+
+    `hard_weight` is the share of the hard labels' cross-entropy; an unlabelled item has none.
+    """
+    soft_loss = SOFT_LOSSES[loss]
+
+    def mixed(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
+        soft = soft_loss(
             teacher_logits=targets[:, TEACHER], student_logits=logits, temperature=temperature
         )
+        return (1 - hard_weight) * soft + hard_weight * hard_label_loss(targets, logits)
 
-    return loss
+    return mixed
 
 
 def hard_label_loss(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
