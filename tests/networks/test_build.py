@@ -4,6 +4,7 @@ import pytest
 
 from tomodistill.errors import InputError
 from tomodistill.networks.build import build, gflop
+from tomodistill.networks.table import NETWORKS
 
 
 @pytest.fixture(scope="module")
@@ -31,25 +32,62 @@ def test_outputs_are_logits(student: keras.Model, rng: np.random.Generator) -> N
     assert logits.min() < 0  # no probability is
 
 
-def test_every_hidden_layer_has_a_relu(student: keras.Model) -> None:
-    weighted = layers(student, keras.layers.Conv3D) + layers(student, keras.layers.Dense)
-    hidden = [layer for layer in weighted if layer.name != "logits"]
-    assert {layer.activation.__name__ for layer in hidden} == {"relu"}
-    assert student.get_layer("logits").activation.__name__ == "linear"
+@pytest.mark.parametrize(
+    ("name", "linear"),
+    [
+        ("s3", ["logits"]),
+        ("rb3d", [*(f"bottleneck{number}_out" for number in range(1, 5)), "logits"]),
+    ],
+)
+def test_every_hidden_layer_has_a_relu(name: str, linear: list[str]) -> None:
+    model = build(name, box=27 if name == "s3" else 4, classes=3)
+    weighted = layers(model, keras.layers.Conv3D) + layers(model, keras.layers.Dense)
+    activations = {layer.name: layer.activation.__name__ for layer in weighted}
+    assert set(activations.values()) == {"relu", "linear"}
+    assert [of for of, activation in activations.items() if activation == "linear"] == linear
 
 
-def test_dropout_is_the_papers_or_the_callers() -> None:
+@pytest.mark.parametrize(
+    ("name", "own", "given", "none"),
+    [
+        ("dsrf3d_v2", [0.7, 0.7], [0.3, 0.3], []),
+        ("rb3d", [0.7] * 4 + [0.5, 0.5], [0.7] * 4 + [0.3, 0.3], [0.7] * 4),
+        ("s3", [], [0.3], []),
+    ],
+)
+def test_dropout_is_the_tables_or_the_callers(
+    name: str, own: list[float], given: list[float], none: list[float]
+) -> None:
     def rates(dropout: float | None = None) -> list[float]:
-        model = build("dsrf3d_v2", box=8, classes=2, dropout=dropout)
+        model = build(name, box=NETWORKS[name].smallest_box, classes=2, dropout=dropout)
         return [layer.rate for layer in layers(model, keras.layers.Dropout)]
 
-    assert rates() == [0.7, 0.7]
-    assert rates(0.5) == [0.5, 0.5]
-    assert rates(0.0) == []
+    assert (rates(), rates(0.3), rates(0.0)) == (own, given, none)
 
 
-def test_students_have_no_dropout(student: keras.Model) -> None:
-    assert layers(student, keras.layers.Dropout) == []
+def test_a_bottleneck_stands_beside_its_shortcut(rng: np.random.Generator) -> None:
+    model = build("rb3d", box=4, classes=2)
+    names = ("pool", "pooling1"), ("shortcut", "bottleneck1_shortcut"), ("out", "bottleneck1_out")
+    parts = {part: model.get_layer(of).output for part, of in names}
+    parts["block"] = model.get_layer("bottleneck1").output
+    volumes = rng.normal(size=(2, 4, 4, 4, 1)).astype(np.float32)
+    found = {k: np.asarray(v) for k, v in keras.Model(model.input, parts)(volumes).items()}
+    assert found["shortcut"].shape == found["out"].shape == (2, 2, 2, 2, 16)
+    both = np.concatenate([found["shortcut"], found["out"]], axis=-1)
+    np.testing.assert_array_equal(found["block"], np.maximum(both, 0))
+    assert (found["out"] < 0).any()
+
+
+@pytest.mark.parametrize(("name", "box"), [("rb3d", 4), ("cb3d", 16)])
+def test_further_teachers_learn(name: str, box: int, rng: np.random.Generator) -> None:
+    keras.utils.set_random_seed(1)
+    volumes = rng.normal(size=(4, box, box, box, 1)).astype(np.float32)
+    model = build(name, box=box, classes=2, dropout=0.0)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(1e-3), loss)
+    labels = np.array([0, 1, 0, 1])
+    fitted = model.fit(volumes, labels, epochs=8, verbose=0, shuffle=False)
+    assert fitted.history["loss"][-1] < 0.9 * fitted.history["loss"][0]
 
 
 def test_a_box_too_small_is_refused() -> None:
@@ -67,3 +105,22 @@ def test_gflop_counts_by_hand() -> None:
     dense = 128 * 1024 + 1024 * 1024 + 1024 * 3
     model = build("dsrf3d_v2", box=8, classes=3)
     assert gflop(model) == pytest.approx(2e-9 * (convolutions + dense))
+
+
+def test_gflop_of_blocks_and_padding_by_hand() -> None:
+    # rb3d at 4³: C32 at 4³, four blocks of 32 -> 16 and 32 -> 16 -> 32 -> 16 at 2³, flatten 256
+    block = 27 * 32 * 16 + 32 * 16 + 27 * 16 * 32 + 32 * 16
+    expected = 4**3 * 27 * 32 + 4 * 2**3 * block + 256 * 1024 + 1024**2 + 1024 * 3
+    assert gflop(build("rb3d", box=4, classes=3)) == pytest.approx(2e-9 * expected)
+    # cb3d at 16³: its first pooling leaves z alone, its last sees 2 x 3 x 3
+    edges = (16**3, 16 * 8**2, *[8 * 4**2] * 2, *[4 * 2**2] * 2, *[2 * 1**2] * 2)
+    widths = (1, 64, 128, 256, 256, 512, 512, 512, 512)
+    pairs = zip(edges, widths[:-1], widths[1:], strict=True)
+    expected = sum(voxels * 27 * a * b for voxels, a, b in pairs)
+    expected += 512 * 4096 + 4096**2 + 4096 * 3
+    assert gflop(build("cb3d", box=16, classes=3)) == pytest.approx(2e-9 * expected)
+
+
+def test_gflop_sees_models_within_a_model(student: keras.Model) -> None:
+    inputs = keras.Input(student.input_shape[1:])
+    assert gflop(keras.Model(inputs, student(inputs))) == gflop(student) > 0

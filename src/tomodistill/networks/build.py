@@ -1,57 +1,107 @@
 """From a row of the table to a Keras model that returns logits."""
 
 import math
+from collections import Counter
 from dataclasses import replace
 
 import keras
 
-from tomodistill.networks.table import NETWORKS, Network, check_box
+from tomodistill.networks.table import (
+    NETWORKS,
+    Bottleneck,
+    Convolution,
+    Layer,
+    Network,
+    Padding,
+    Pooling,
+    check_box,
+)
 
 # He initialisation keeps the variance through ReLU layers: with Keras's default the teacher saw
 # noisy subtomograms for whole epochs before its loss left ln(classes).
-_RELU = {"activation": "relu", "kernel_initializer": "he_normal"}
+_INIT = "he_normal"
+_WEIGHTED = (keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
 
 
 def build(name: str, *, box: int, classes: int, dropout: float | None = None) -> keras.Model:
     """Keras model (n, box, box, box, 1) -> (n, classes) logits.
 
-    `dropout` replaces the table's. Raises InputError if the box is too small for the network.
+    `dropout` replaces the table's after each dense layer; the one inside the blocks of `rb3d`
+    belongs to them and stays. Raises InputError if the box is too small for the network.
     """
     network = NETWORKS[name] if dropout is None else replace(NETWORKS[name], dropout=dropout)
     check_box(network, box)
     inputs = keras.Input((box, box, box, 1), name="subtomogram")
-    features = _dense(network, _convolutions(network, inputs))
+    features = _dense(network, _features(network, inputs))
     logits = keras.layers.Dense(classes, name="logits")(features)
     return keras.Model(inputs, logits, name=name)
 
 
-def _convolutions(network: Network, x: keras.KerasTensor) -> keras.KerasTensor:
-    for stage, widths in enumerate(network.stages, 1):
-        for layer, width in enumerate(widths, 1):
-            convolution = keras.layers.Conv3D(
-                width, 3, padding="same", **_RELU, name=f"conv{stage}_{layer}"
-            )
-            x = convolution(x)
-        x = keras.layers.MaxPooling3D(network.pool, name=f"pool{stage}")(x)
+def _features(network: Network, x: keras.KerasTensor) -> keras.KerasTensor:
+    counts: Counter[str] = Counter()
+    for layer in network.layers:
+        kind = type(layer).__name__.lower()
+        counts[kind] += 1
+        x = _apply(layer, x, name=f"{kind}{counts[kind]}")
     return x
+
+
+def _apply(layer: Layer, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+    match layer:
+        case Convolution(width):
+            return _convolution(x, width, edge=3, name=name)
+        case Pooling(size):
+            return keras.layers.MaxPooling3D(size, name=name)(x)
+        case Padding(margin):
+            return keras.layers.ZeroPadding3D(margin, name=name)(x)
+        case Bottleneck():
+            return _bottleneck(layer, x, name=name)
+
+
+def _bottleneck(block: Bottleneck, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
+    shortcut = _convolution(x, block.shortcut, edge=3, name=f"{name}_shortcut")
+    narrow, wide, out = block.widths
+    x = _convolution(x, narrow, edge=1, name=f"{name}_narrow")
+    x = _convolution(x, wide, edge=3, name=f"{name}_wide")
+    x = _convolution(x, out, edge=1, name=f"{name}_out", activation=None)
+    x = keras.layers.Dropout(block.dropout, name=f"{name}_dropout")(x)
+    both = keras.layers.Concatenate(name=f"{name}_both")([shortcut, x])
+    return keras.layers.ReLU(name=name)(both)
+
+
+def _convolution(
+    x: keras.KerasTensor, width: int, *, edge: int, name: str, activation: str | None = "relu"
+) -> keras.KerasTensor:
+    layer = keras.layers.Conv3D(
+        width, edge, padding="same", activation=activation, kernel_initializer=_INIT, name=name
+    )
+    return layer(x)
 
 
 def _dense(network: Network, x: keras.KerasTensor) -> keras.KerasTensor:
     x = keras.layers.Flatten(name="flatten")(x)
     for layer, width in enumerate(network.dense, 1):
-        x = keras.layers.Dense(width, **_RELU, name=f"fc{layer}")(x)
+        dense = keras.layers.Dense(
+            width, activation="relu", kernel_initializer=_INIT, name=f"fc{layer}"
+        )
+        x = dense(x)
         if network.dropout:
             x = keras.layers.Dropout(network.dropout, name=f"dropout{layer}")(x)
     return x
 
 
 def gflop(model: keras.Model) -> float:
-    """Cost of one forward pass of one volume in 1e9 operations, 2 x multiply-accumulate."""
-    return 2e-9 * sum(map(_multiply_accumulates, model.layers))
+    """Cost of one forward pass of one volume in 1e9 operations, 2 x multiply-accumulate.
+
+    Of convolutions and dense layers, those of models within the model too.
+    """
+    return 2e-9 * _multiply_accumulates(model)
 
 
 def _multiply_accumulates(layer: keras.Layer) -> int:
     """Each weight of a kernel is used once at every voxel of the layer's output."""
-    if not isinstance(layer, keras.layers.Conv3D | keras.layers.Dense):
+    if isinstance(layer, keras.Model):
+        return sum(map(_multiply_accumulates, layer.layers))
+    if not isinstance(layer, _WEIGHTED):
         return 0
     return int(math.prod(layer.kernel.shape) * math.prod(layer.output.shape[1:-1]))
