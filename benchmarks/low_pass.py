@@ -106,9 +106,9 @@ def student_accuracy(
     for split, volumes in prepared.items():
         no_teacher = np.zeros((len(volumes), len(views), len(names)), np.float32)
         targets = pack_targets(teacher_logits=no_teacher, labels=labels[split])
-        rng = np.random.default_rng(config.seed) if split == "train" else None
+        seed = config.seed if split == "train" else None
         batches[split] = Batches(
-            volumes, targets, views=views, batch_size=config.batch_size, rng=rng
+            volumes, targets, views=views, batch_size=config.batch_size, seed=seed
         )
     history = train(
         model,

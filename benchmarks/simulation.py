@@ -27,11 +27,10 @@ from threadpoolctl import threadpool_limits
 
 from tomodistill.simulation.catalogue import PAPER_GROUP
 from tomodistill.simulation.config import Range, SimulationConfig
-from tomodistill.simulation.plan import PlanItem, class_names, plan
-from tomodistill.simulation.simulate import CONTRAST, maker, simulate
+from tomodistill.simulation.plan import PlanItem, class_names
+from tomodistill.simulation.simulate import maker
 from tomodistill.simulation.structures import Structure, load_structures
-from tomodistill.subtomograms.dataset import SetHeader, write_set
-from tomodistill.subtomograms.items import Item
+from tomodistill.subtomograms.simulated import write_simulated_set
 
 DIRT = {"neighbours": 0.3, "membranes": 0.1, "gold": 0.05, "off_centre": 0.1, "none": 1.0}
 ROUNDS, OF_ROUND = 7, 66  # three of each class
@@ -78,34 +77,9 @@ def whole_set(items: int, structures: tuple[Structure, ...], recipe: str) -> dic
     To be called in a process of its own: the largest memory a process ever had never falls.
     """
     chosen = config(recipe, items=items)
-    header = SetHeader(
-        set_id="benchmark",
-        class_names=class_names(chosen, structures),
-        box=chosen.box,
-        voxel_spacing=chosen.voxel_spacing,
-        contrast=CONTRAST,
-        handedness="right",
-        recipe={"recipe": recipe},
-    )
-
-    def stream(start: int):  # type: ignore[no-untyped-def]
-        for made in simulate(chosen, structures, workers=CORES, start=start):
-            yield Item(
-                volume=made.volume,
-                label=made.label,
-                id=f"{made.split}/{made.index}",
-                split=made.split,
-                pose=(*made.quaternion, *made.shift),
-                seed=made.seed,
-                snr=made.snr,
-                tilt_range=chosen.tilt_range,
-                defocus=made.defocus,
-            )
-
-    count = len(plan(chosen, len(structures)))
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        write_set(Path(folder, "set.h5"), header, stream, count)
+        made = write_simulated_set(Path(folder, "set.h5"), chosen, structures, workers=CORES)
         seconds = time.perf_counter() - start
     mib = {
         f"peak_mib_{who}": resource.getrusage(which).ru_maxrss / 1024
@@ -114,6 +88,7 @@ def whole_set(items: int, structures: tuple[Structure, ...], recipe: str) -> dic
             ("largest_worker", resource.RUSAGE_CHILDREN),
         )
     }
+    count = len(made.ids)
     return {"items": count, "seconds": seconds, "per_second": count / seconds, **mib}
 
 

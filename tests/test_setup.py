@@ -16,7 +16,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 CREATE = ("env", "create", "-n", "mlflow-x", "--file")
-DEVELOPER_TOOLS = {"httpx", "pyyaml", "uv", "pytest", "pytest-xdist", "ruff", "mypy"}
+DEVELOPER_TOOLS = {"httpx", "jax", "pyyaml", "uv", "pytest", "pytest-xdist", "ruff", "mypy"}
 # The first versions without holes that matter to a service that reads strangers' files.
 KNOWN_FIXES = {
     "keras": "3.15.1",

@@ -40,6 +40,16 @@ def models() -> Path:
     return data_folder() / "models"
 
 
+def soft_labels() -> Path:
+    """The folder of soft labels that are not finished."""
+    return data_folder() / "soft_labels"
+
+
+def checkpoints() -> Path:
+    """The folder of trainings that are not finished."""
+    return data_folder() / "checkpoints"
+
+
 def structures_cache() -> Path:
     """The folder of structures fetched from the PDB archive."""
     return data_folder() / "pdb"

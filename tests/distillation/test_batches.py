@@ -41,14 +41,12 @@ def targets(views: int) -> np.ndarray:
 
 
 def batches(volumes: np.ndarray, *views: str, seed: int | None = 0) -> Batches:
-    rng = None if seed is None else np.random.default_rng(seed)
-    return Batches(volumes, targets(len(views)), views=views, batch_size=3, rng=rng)
+    return Batches(volumes, targets(len(views)), views=views, batch_size=3, seed=seed)
 
 
 def augmented(volumes: np.ndarray, augmentation: Augmentation, *, seed: int | None = 0) -> Batches:
-    rng = None if seed is None else np.random.default_rng(seed)
     return Batches(
-        volumes, targets(4), views=tuple(VIEWS), batch_size=3, rng=rng, augmentation=augmentation
+        volumes, targets(4), views=tuple(VIEWS), batch_size=3, seed=seed, augmentation=augmentation
     )
 
 
@@ -69,49 +67,51 @@ def items(data: Batches) -> list[int]:
 def test_every_item_once_in_every_epoch(volumes: np.ndarray) -> None:
     data = batches(volumes, *VIEWS)
     orders = []
-    for _ in range(3):
+    for number in range(3):
+        data.draw(number)
         assert [len(x) for x, _ in epoch(data)] == [3, 3, 1]
         orders.append(items(data))
-        data.on_epoch_end()
     assert all(sorted(order) == list(range(7)) for order in orders)
     assert len(set(map(tuple, orders))) == 3
 
 
 def test_the_same_seed_gives_the_same_epochs(volumes: np.ndarray) -> None:
     one, same, other = (batches(volumes, *VIEWS, seed=seed) for seed in (1, 1, 2))
-    for _ in range(2):
+    one.draw(7)  # what was drawn before has no part in it
+    for number in range(2):
+        for data in (one, same, other):
+            data.draw(number)
         for (x, y), (same_x, same_y) in zip(epoch(one), epoch(same), strict=True):
             np.testing.assert_array_equal(x, same_x)
             np.testing.assert_array_equal(y, same_y)
         assert items(one) != items(other)
-        for data in (one, same, other):
-            data.on_epoch_end()
 
 
 def test_targets_are_those_of_the_view_that_is_shown(volumes: np.ndarray) -> None:
     data, names, shown = batches(volumes, *VIEWS), tuple(VIEWS), set()
-    for _ in range(20):
+    for number in range(20):
+        data.draw(number)
         for x, y in epoch(data):
             rows, chosen = y[:, 0, 0].astype(int), int(y[0, 0, 1])
             assert x.shape == (len(rows), 3, 3, 3, 1)
             np.testing.assert_array_equal(x[..., 0], view(volumes[rows], names[chosen]))
             shown.add(chosen)
-        data.on_epoch_end()
     assert shown == {0, 1, 2, 3}
 
 
-def test_without_rng_the_order_is_that_of_the_data(volumes: np.ndarray) -> None:
+def test_without_seed_the_order_is_that_of_the_data(volumes: np.ndarray) -> None:
     data = batches(volumes, "identity", seed=None)
-    for _ in range(2):
+    for number in range(2):
+        data.draw(number)
         np.testing.assert_array_equal(np.concatenate([x for x, _ in epoch(data)])[..., 0], volumes)
         assert items(data) == list(range(7))
-        data.on_epoch_end()
 
 
 def test_a_batch_is_the_same_by_whichever_worker(volumes: np.ndarray) -> None:
     data = augmented(volumes, every((-60.0, 60.0), box=3, items=7))
     orders = []
-    for _ in range(2):
+    for number in range(2):
+        data.draw(number)
         first = epoch(data)
         with ThreadPoolExecutor(3) as workers:
             again = list(workers.map(data.__getitem__, (2, 0, 1, 2, 1, 0)))
@@ -119,7 +119,6 @@ def test_a_batch_is_the_same_by_whichever_worker(volumes: np.ndarray) -> None:
             np.testing.assert_array_equal(x, first[index][0])
             np.testing.assert_array_equal(y, first[index][1])
         orders.append(first)
-        data.on_epoch_end()
     assert not any(
         np.allclose(x, other) for (x, _), (other, _) in zip(*orders, strict=True) if len(x) > 1
     )
@@ -133,7 +132,9 @@ def test_any_number_of_keras_workers_trains_the_same_network(volumes: np.ndarray
         model.compile(loss=lambda y, x: (x[:, 0] - y[:, 0, 0]) ** 2)
         data = augmented(volumes, every((-60.0, 60.0), box=3, items=7))
         data.workers = workers
-        losses.append(model.fit(data, epochs=3, shuffle=False, verbose=0).history["loss"])
+        draw = keras.callbacks.LambdaCallback(on_epoch_begin=lambda n, logs, of=data: of.draw(n))
+        fitted = model.fit(data, epochs=3, shuffle=False, verbose=0, callbacks=[draw])
+        losses.append(fitted.history["loss"])
     assert losses[0] == losses[1]
     assert len(set(losses[0])) == 3
 
@@ -141,15 +142,15 @@ def test_any_number_of_keras_workers_trains_the_same_network(volumes: np.ndarray
 def test_what_is_off_leaves_order_and_views_as_they_were(volumes: np.ndarray) -> None:
     plain = batches(volumes, *VIEWS)
     same = augmented(volumes, NOTHING)
-    for _ in range(3):
+    for number in range(3):
+        for data in (plain, same):
+            data.draw(number)
         for (x, y), (same_x, same_y) in zip(epoch(plain), epoch(same), strict=True):
             np.testing.assert_array_equal(x, same_x)
             np.testing.assert_array_equal(y, same_y)
-        for data in (plain, same):
-            data.on_epoch_end()
 
 
-def test_without_rng_nothing_is_augmented(volumes: np.ndarray) -> None:
+def test_without_seed_nothing_is_augmented(volumes: np.ndarray) -> None:
     data = augmented(volumes, every((-60.0, 60.0), box=3, items=7), seed=None)
     np.testing.assert_array_equal(np.concatenate([x for x, _ in epoch(data)])[..., 0], volumes)
 
@@ -169,7 +170,7 @@ def test_power_in_the_missing_wedge_does_not_grow(
         np.zeros((64, len(views), 2, 3), np.float32),
         views=views,
         batch_size=8,
-        rng=rng,
+        seed=5,
         augmentation=every(tilts, box=box, items=64),
     )
 
@@ -213,10 +214,10 @@ def test_extreme_logits_mix_to_finite_ones() -> None:
 
 
 def test_what_a_configuration_asks_for(subtomogram_set: SubtomogramSet) -> None:
-    rows = np.arange(3)
-    assert legal_augmentation(subtomogram_set, rows, Training(), Preprocessing()) is None
+    header, tilts = subtomogram_set.header, subtomogram_set.columns["tilt_range"][:3]
+    assert legal_augmentation(header, tilts, Training(), Preprocessing()) is None
     config = StudentConfig(augment_shift=2, augment_noise=0.1, temperature=3.0)
-    made = legal_augmentation(subtomogram_set, rows, config, Preprocessing())
+    made = legal_augmentation(header, tilts, config, Preprocessing())
     assert made is not None
     assert (made.shift, made.noise, made.mix, made.temperature) == (2, 0.1, 0, 3)
     assert made.measured is not None
@@ -226,20 +227,29 @@ def test_what_a_configuration_asks_for(subtomogram_set: SubtomogramSet) -> None:
     assert amplitude[0] < 1e-5 * amplitude[1]
     wanted = np.exp2(-((40.0 * frequency) ** 2))  # the default low-pass
     np.testing.assert_allclose(amplitude[1:] / amplitude[1], wanted[1:] / wanted[1], rtol=1e-4)
-    quiet = legal_augmentation(subtomogram_set, rows, Training(augment_shift=1), Preprocessing())
+    quiet = legal_augmentation(header, tilts, Training(augment_shift=1), Preprocessing())
     assert quiet is not None
     assert quiet.measured is None
 
 
 def test_what_the_set_forbids_is_refused(subtomogram_set: SubtomogramSet) -> None:
-    unknown = replace(
-        subtomogram_set,
-        columns={**subtomogram_set.columns, "tilt_range": np.full((12, 2), np.nan)},
-    )
-    for data, config, message in (
-        (subtomogram_set, Training(augment_mix=0.2), "one tilt range"),
+    tilts = subtomogram_set.columns["tilt_range"]
+    unknown = np.full((12, 2), np.nan)
+    for ranges, config, message in (
+        (tilts, Training(augment_mix=0.2), "one tilt range"),
         (unknown, Training(augment_mix=0.2), "one tilt range"),
         (unknown, Training(augment_noise=0.2), "tilt ranges in degrees"),
     ):
         with pytest.raises(InputError, match=message):
-            legal_augmentation(data, np.arange(3), config, Preprocessing())
+            legal_augmentation(subtomogram_set.header, ranges, config, Preprocessing())
+
+
+def test_devices_share_each_batch_evenly(volumes: np.ndarray) -> None:
+    """Of seven items one stays out, in each epoch another."""
+    data, shown = batches(volumes, *VIEWS), set()
+    data.devices = 3
+    for number in range(9):
+        data.draw(number)
+        assert [len(x) for x, _ in epoch(data)] == [3, 3]
+        shown |= set(items(data))
+    assert shown == set(range(7))

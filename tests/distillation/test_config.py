@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from tomodistill.distillation.config import StudentConfig, TeacherConfig, Training
+from tomodistill.distillation.config import StudentConfig, TeacherConfig, Training, members
 from tomodistill.errors import InputError
 
 
@@ -29,6 +29,7 @@ def test_default_temperature_and_networks() -> None:
         (Training, "augment_noise", float("nan")),
         (Training, "augment_mix", 0.51),
         (TeacherConfig, "teacher", "s3"),
+        (TeacherConfig, "teacher", ""),
         (TeacherConfig, "dropout", 1.0),
         (TeacherConfig, "dropout", -0.1),
         (StudentConfig, "student", "s9"),
@@ -41,6 +42,32 @@ def test_impossible_values_are_refused(config: type[Training], name: str, value:
     with pytest.raises(InputError) as caught:
         config(**{name: value})
     assert str(value) in caught.value.found
+
+
+def test_an_ensemble_has_one_configuration_for_each_teacher() -> None:
+    config = TeacherConfig(teacher="dsrf3d_v2, rb3d,dsrf3d_v2,models:/x@best", seed=4, epochs=2)
+    each = members(config)
+    assert [(of.teacher, of.seed) for of in each] == [
+        ("dsrf3d_v2", 4),
+        ("rb3d", 4),
+        ("dsrf3d_v2", 5),
+        ("models:/x@best", 4),
+    ]
+    assert {of.epochs for of in each} == {2}
+    assert members(each[2]) == (each[2],)
+
+
+@pytest.mark.parametrize(
+    ("teachers", "words"),
+    [
+        ("rb3d,s3", r"a teacher: dsrf3d_v2, rb3d, cb3d, or a registered one.*found 's3'"),
+        ("rb3d,", "found ''"),
+        ("models:/x/1,rb3d,models:/x/1", "found models:/x/1 2 times"),
+    ],
+)
+def test_an_ensemble_with_a_name_that_is_wrong_is_refused(teachers: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        TeacherConfig(teacher=teachers)
 
 
 def test_zero_where_it_means_something() -> None:

@@ -118,7 +118,7 @@ def test_accuracy_and_agreement_count_different_things() -> None:
     teacher = np.array([[[0, 1]], [[1, 0]], [[0, 1]], [[1, 0]]], np.float32)
     targets = pack_targets(teacher_logits=teacher, labels=np.array([0, 0, 1, -1]))[:, 0]
     logits = np.array([[2, 1], [2, 1], [2, 1], [2, 1]], np.float32)  # always class 0
-    np.testing.assert_array_equal(accuracy(targets, logits), [1, 1, 0, 0])
+    np.testing.assert_array_equal(accuracy(targets, logits), [1, 1, 0, np.nan])
     np.testing.assert_array_equal(agreement(targets, logits), [0, 1, 0, 1])
 
 

@@ -9,6 +9,7 @@ import pytest
 from tomodistill.distillation.batches import Batches
 from tomodistill.distillation.config import Training
 from tomodistill.distillation.losses import (
+    HARD,
     accuracy,
     agreement,
     hard_label_loss,
@@ -36,7 +37,7 @@ def batches(items: int, seed: int, *, teacher_shift: int = 0, label_shift: int =
     volumes = (patterns[labels] + rng.normal(0, 0.5, (items, 4, 4, 4))).astype(np.float32)
     teacher = 8 * np.eye(3, dtype=np.float32)[(labels + teacher_shift) % 3][:, None]
     targets = pack_targets(teacher_logits=teacher, labels=(labels + label_shift) % 3)
-    return Batches(volumes, targets, views=("identity",), batch_size=16, rng=rng)
+    return Batches(volumes, targets, views=("identity",), batch_size=16, seed=seed)
 
 
 def test_a_small_problem_is_learned(model: keras.Model) -> None:
@@ -127,3 +128,26 @@ def test_a_loss_that_is_no_number_is_an_error(model: keras.Model) -> None:
     with pytest.raises(InputError, match="finite training loss; found nan in epoch 1") as caught:
         train(model, data, batches(48, 2), config=CONFIG, loss=hard_label_loss)
     assert "0.02" in caught.value.todo
+
+
+def test_unlabelled_items_say_nothing_of_accuracy(model: keras.Model) -> None:
+    """Two thirds of the labels are forgotten: accuracy is over the others, the loss the same."""
+    losses, accuracies = [], []
+    for known in (96, 32):
+        data = batches(96, 1)
+        data.targets[known:, :, HARD] = 0
+        keras.utils.set_random_seed(1)
+        fresh = keras.models.clone_model(model)
+        curves = train(fresh, data, batches(48, 2), config=CONFIG, loss=soft_label_loss(5.0)).curves
+        losses.append(curves["train/loss"])
+        accuracies.append(curves["train/accuracy"][-1])
+    assert losses[0] == losses[1]
+    assert accuracies == pytest.approx([1, 1], abs=0.04)
+
+
+def test_without_any_label_there_is_no_accuracy(model: keras.Model) -> None:
+    data = batches(48, 1)
+    data.targets[:, :, HARD] = 0
+    curves = train(model, data, batches(48, 2), config=CONFIG, loss=soft_label_loss(5.0)).curves
+    assert curves["train/accuracy"] == [0.0] * CONFIG.epochs
+    assert curves["val/accuracy"][-1] > 0.97

@@ -20,7 +20,8 @@ from tomodistill.subtomograms.augmentation import (
     shift,
     unit_variance,
 )
-from tomodistill.subtomograms.dataset import SubtomogramSet
+from tomodistill.subtomograms.dataset import SetHeader
+from tomodistill.subtomograms.prepared import Volumes
 from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
 from tomodistill.subtomograms.views import view
 
@@ -83,15 +84,17 @@ def mix_targets(
 
 
 def legal_augmentation(
-    data: SubtomogramSet, rows: NDArray[np.int64], config: Training, preprocessing: Preprocessing
+    header: SetHeader,
+    tilt_ranges: NDArray[np.float64],
+    config: Training,
+    preprocessing: Preprocessing,
 ) -> Augmentation | None:
-    """What `config` asks for beside half turns, for volumes at positions `rows`; None for nothing.
+    """What `config` asks for beside half turns, for volumes of `tilt_ranges` (n, 2) in degrees.
 
-    Raises InputError where the tilt ranges forbid it.
+    None for nothing. Raises InputError where the tilt ranges forbid it.
     """
     if not (config.augment_shift or config.augment_noise or config.augment_mix):
         return None
-    header, tilt_ranges = data.header, data.columns["tilt_range"][rows]
     _check_mix(config, tilt_ranges)
     prepare = partial(
         preprocess,
@@ -122,46 +125,57 @@ class Batches(keras.utils.PyDataset):
     """Yields (m, d, d, d, 1) volumes and their (m, 2, classes) targets.
 
     `volumes` (n, d, d, d) are preprocessed; `targets` (n, views, 2, classes) hold one set for each
-    view in `views`. With one view nothing is turned. The order is that of the data without `rng`,
-    and then nothing is augmented.
+    view in `views`. With one view nothing is turned. The order is that of the data without `seed`,
+    and then nothing is augmented. `workers` threads prepare batches ahead.
     """
 
     def __init__(
         self,
-        volumes: NDArray[np.float32],
+        volumes: Volumes,
         targets: NDArray[np.float32],
         *,
         views: tuple[str, ...],
         batch_size: int,
-        rng: np.random.Generator | None = None,
+        seed: int | None = None,
         augmentation: Augmentation | None = None,
+        workers: int = 1,
     ) -> None:
-        super().__init__()
+        super().__init__(workers=workers)
         self.volumes, self.targets, self.views = volumes, targets, views
-        self.batch_size, self.rng, self.augmentation = batch_size, rng, augmentation
-        self.order = np.arange(len(volumes))
-        self.on_epoch_end()
+        self.batch_size, self.seed, self.augmentation = batch_size, seed, augmentation
+        self.devices = 1  # that share a batch: the last few of an epoch, too few for all, stay out
+        self.draw(0)
 
     def __len__(self) -> int:
-        return -(-len(self.volumes) // self.batch_size)
+        return -(-self._items // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        rows = self.order[index * self.batch_size :][: self.batch_size]
+        rows = self.order[: self._items][index * self.batch_size :][: self.batch_size]
         chosen = int(self.turns[index])
         volumes = np.ascontiguousarray(view(self.volumes[rows], self.views[chosen]))
         targets = self.targets[rows, chosen]
-        if self.augmentation is not None and self.rng is not None:
+        if self.augmentation is not None and self.seed is not None:
             rng = np.random.default_rng(self.seeds[index])
             volumes, targets = self.augmentation((volumes, targets), rows, rng)
         return volumes[..., None], targets
 
-    def on_epoch_end(self) -> None:
-        """Draw the next epoch's order, and one view and one seed for each batch.
+    def draw(self, epoch: int) -> None:
+        """Draw the order of an epoch (from 0 on), and one view and one seed for each batch.
 
-        A batch is the same whenever and however often Keras asks for it, by whichever worker.
+        From `seed` and `epoch` alone, so that a training that was interrupted goes on as it would
+        have; and a batch is the same whenever and however often Keras asks for it.
         """
-        self.turns = np.zeros(len(self), int)
-        if self.rng is not None:
-            self.rng.shuffle(self.order)
-            self.turns = self.rng.integers(len(self.views), size=len(self))
-            self.seeds = self.rng.spawn(1)[0].integers(2**63, size=len(self))
+        count = len(self.volumes)
+        batches = -(-count // self.batch_size)
+        if self.seed is None:
+            self.order, self.turns = np.arange(count), np.zeros(batches, int)
+            return
+        rng = np.random.default_rng((self.seed, epoch))
+        self.order = rng.permutation(count)
+        self.turns = rng.integers(len(self.views), size=batches)
+        self.seeds = rng.integers(2**63, size=batches)
+
+    @property
+    def _items(self) -> int:
+        """How many of an epoch's items are shown."""
+        return len(self.volumes) - len(self.volumes) % self.devices

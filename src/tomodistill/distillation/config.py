@@ -1,11 +1,11 @@
 """How teachers and students are trained. The defaults are those of the `quick` scale."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from tomodistill.errors import InputError
-from tomodistill.networks.table import find_network
+from tomodistill.networks.table import find_network, network_names
 
 _CHOICES = {
     "optimizer": ("adam", "sgd"),
@@ -67,18 +67,53 @@ class Training:
 
 @dataclass(frozen=True)
 class TeacherConfig(Training):
-    """Phase 1: the large network on hard labels."""
+    """Phase 1: the large network on hard labels, or several of them: an ensemble."""
 
-    teacher: str = "dsrf3d_v2"
-    dropout: float = 0.2
+    teacher: str = "dsrf3d_v2"  # rb3d, cb3d or models:/NAME/3 too; several with commas: an ensemble
+    dropout: float = 0.2  # after each dense layer
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        find_network(self.teacher, "teacher")
+        for name in _names(self):
+            _check_teacher(name, _names(self))
         if self.dropout >= 1:
             raise InputError(
                 expected="a dropout below 1", found=f"{self.dropout}", todo="Change it."
             )
+
+
+def members(config: TeacherConfig) -> tuple[TeacherConfig, ...]:
+    """The configuration of each teacher of an ensemble; a name given again has the next seed."""
+    names = _names(config)
+    return tuple(
+        replace(config, teacher=name, seed=config.seed + names[:index].count(name))
+        for index, name in enumerate(names)
+    )
+
+
+def is_registered(teacher: str) -> bool:
+    """Whether it is a classifier that someone else trained, by its URI in MLflow."""
+    return teacher.startswith(("models:/", "runs:/"))
+
+
+def _names(config: TeacherConfig) -> list[str]:
+    return [name.strip() for name in config.teacher.split(",")]
+
+
+def _check_teacher(name: str, names: list[str]) -> None:
+    known = network_names("teacher")
+    if name not in known and not is_registered(name):
+        raise InputError(
+            expected=f"a teacher: {', '.join(known)}, or a registered one as models:/NAME/3",
+            found=repr(name),
+            todo="Choose one, or several with commas between them.",
+        )
+    if is_registered(name) and names.count(name) > 1:
+        raise InputError(
+            expected="a registered teacher once: it has no other seed",
+            found=f"{name} {names.count(name)} times",
+            todo="Leave the others out.",
+        )
 
 
 @dataclass(frozen=True)
@@ -90,9 +125,7 @@ class StudentConfig(Training):
     loss: str = "hinton"  # on soft labels: "hinton", "soft_ce" or "logits" (see losses)
     temperature: float = 5.0  # of the soft labels; "hinton" softens the student's answer too
     hard_weight: float = 0.0  # share of the hard labels' cross-entropy in the loss on soft labels
-    # Soft labels of a turned volume: of the volume unturned ("identity"), of the same view
-    # ("matching"), or the mean over all legal views ("mean").
-    label_views: str = "matching"
+    label_views: str = "matching"  # soft labels of a turned volume: its own; "identity" or "mean"
     transfer: str = "none"  # sets (paths, comma-separated) or how many more items to learn from
     learning_rate: float = 1e-3
     epochs: int = 12

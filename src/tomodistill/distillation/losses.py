@@ -75,9 +75,9 @@ def hard_label_loss(targets: keras.KerasTensor, logits: keras.KerasTensor) -> ke
 
 
 def accuracy(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:
-    """(n,) 1 where the decision is the hard label, 0 where it is not or none is known."""
+    """(n,) 1 where the decision is the hard label, 0 where it is not, NaN where none is known."""
     decisions = ops.one_hot(ops.argmax(logits, -1), logits.shape[-1])
-    return ops.sum(targets[:, HARD] * decisions, -1)
+    return ops.sum(targets[:, HARD] * decisions, -1) / ops.sum(targets[:, HARD], -1)
 
 
 def agreement(targets: keras.KerasTensor, logits: keras.KerasTensor) -> keras.KerasTensor:

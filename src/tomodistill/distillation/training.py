@@ -1,20 +1,22 @@
 """One way of training for teachers and students: plain `fit`, on any Keras backend."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-from keras import optimizers
+from keras import ops, optimizers
 from tqdm import tqdm
 
 from tomodistill.distillation.batches import Batches
+from tomodistill.distillation.checkpoint import Checkpoint
 from tomodistill.distillation.config import Training
+from tomodistill.distillation.course import Course, Curves, EpochLog
+from tomodistill.distillation.devices import computing_in, devices_for, spread
 from tomodistill.distillation.losses import Loss, accuracy
 from tomodistill.errors import InputError
 
-EpochLog = Callable[[int, Mapping[str, float]], None]  # epoch from 1, "train/loss" -> value
 _MOMENTUM = 0.9
 _DECAY = 1e-7  # a step, of the "constant" schedule: the paper's
 
@@ -23,12 +25,12 @@ _DECAY = 1e-7  # a step, of the "constant" schedule: the paper's
 class History:
     """Learning curves: metric name ("train/loss", "val/accuracy", ...) -> value of each epoch."""
 
-    curves: dict[str, list[float]]
+    curves: Curves
 
     @property
     def epochs(self) -> int:
         """How many were trained."""
-        return len(self.curves["train/loss"])
+        return len(self.curves.get("train/loss", ()))
 
 
 def train(
@@ -40,26 +42,53 @@ def train(
     loss: Loss,
     metrics: Sequence[Loss] = (accuracy,),
     on_epoch: EpochLog = lambda epoch, metrics: None,
+    checkpoint: Checkpoint | None = None,
 ) -> History:
     """Train `model` in place; it ends with the weights of its best validation loss.
 
-    Raises InputError if the loss is no longer a number.
+    On all devices there are. With a `checkpoint` it goes on after the last epoch that this holds,
+    `on_epoch` being told of those before too, and ends as if it had never stopped. Raises
+    InputError if a loss is no longer a number.
     """
-    optimizer = _optimizer(config, steps=len(data) * config.epochs)
-    model.compile(optimizer=optimizer, loss=loss, metrics=list(metrics))
-    log = keras.callbacks.LambdaCallback(
-        on_epoch_end=lambda epoch, logs: on_epoch(epoch + 1, _named(logs))
-    )
-    callbacks = [keras.callbacks.TerminateOnNaN(), _early_stop(config), log, _Progress(config)]
-    fitted = model.fit(
+    items = min(len(data.volumes), len(validation.volumes))
+    devices = devices_for(batch_size=config.batch_size, items=items, precision=config.precision)
+    data.devices = validation.devices = len(devices)
+    with spread(model, devices) as network, computing_in(config.precision, network):
+        optimizer = _optimizer(config, steps=len(data) * config.epochs)
+        network.compile(optimizer, loss, metrics=[_MeanWhereKnown(metric) for metric in metrics])
+        course = Course(config, on_epoch, checkpoint)
+        course.start(network)
+        if not course.is_over:
+            _fit(network, data, validation, course)
+        course.finish()
+    return History(course.curves)
+
+
+def _fit(network: keras.Model, data: Batches, validation: Batches, course: Course) -> None:
+    """Those epochs that are still to do."""
+    draw = keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: data.draw(epoch))
+    epochs, done = course.config.epochs, course.epochs
+    network.fit(
         data,
         validation_data=validation,
-        epochs=config.epochs,
-        callbacks=callbacks,
+        epochs=epochs,
+        initial_epoch=done,
+        callbacks=[draw, keras.callbacks.TerminateOnNaN(), course, _Progress(epochs, done)],
         shuffle=False,
         verbose=0,
     )
-    return _history(fitted.history, config)
+    for part, name in (("training", "train/loss"), ("validation", "val/loss")):
+        _check_finite(part, course.curves[name], course.config)
+
+
+def _check_finite(part: str, losses: list[float], config: Training) -> None:
+    if not np.isfinite(losses[-1]):
+        raise InputError(
+            expected=f"a finite {part} loss",
+            found=f"{losses[-1]} in epoch {len(losses)}",
+            todo=f"Lower the learning rate from {config.learning_rate}: teacher_learning_rate or "
+            "student_learning_rate.",
+        )
 
 
 def _optimizer(config: Training, *, steps: int) -> keras.Optimizer:
@@ -69,48 +98,38 @@ def _optimizer(config: Training, *, steps: int) -> keras.Optimizer:
     else:
         schedule = optimizers.schedules.InverseTimeDecay(rate, decay_steps=1, decay_rate=_DECAY)
     if config.optimizer == "adam":
-        return optimizers.Adam(schedule)
-    return optimizers.SGD(schedule, momentum=_MOMENTUM, nesterov=True)
+        optimizer = optimizers.Adam(schedule)
+    else:
+        optimizer = optimizers.SGD(schedule, momentum=_MOMENTUM, nesterov=True)
+    if config.precision == "mixed_float16":  # whose small gradients would be zero
+        return optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
-def _early_stop(config: Training) -> keras.callbacks.Callback:
-    return keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=config.patience, restore_best_weights=True
-    )
+class _MeanWhereKnown(keras.metrics.Mean):
+    """Of a metric's values (n,) but the NaN ones: of such an item it says nothing."""
 
+    def __init__(self, metric: Loss) -> None:
+        super().__init__(name=metric.__name__)
+        self.metric = metric
 
-def _named(logs: Mapping[str, float]) -> dict[str, float]:
-    return {_metric_name(name): float(value) for name, value in logs.items()}
-
-
-def _metric_name(name: str) -> str:
-    """Keras's "val_loss" and "loss" as "val/loss" and "train/loss"."""
-    return f"val/{name[4:]}" if name.startswith("val_") else f"train/{name}"
-
-
-def _history(logs: Mapping[str, list[float]], config: Training) -> History:
-    losses = logs["loss"]
-    if not np.isfinite(losses).all():
-        raise InputError(
-            expected="a finite training loss",
-            found=f"{losses[-1]} in epoch {len(losses)}",
-            todo=f"Lower the learning rate ({config.learning_rate}).",
-        )
-    return History(
-        {_metric_name(name): [float(v) for v in values] for name, values in logs.items()}
-    )
+    def update_state(self, targets: Any, logits: Any, sample_weight: Any = None) -> Any:
+        values = self.metric(targets, logits)
+        known = ops.logical_not(ops.isnan(values))
+        return super().update_state(ops.where(known, values, 0.0), sample_weight=known)
 
 
 class _Progress(keras.callbacks.Callback):
     """A bar with rate and time left; quiet where there is no terminal."""
 
-    def __init__(self, config: Training) -> None:
+    def __init__(self, epochs: int, done: int) -> None:
         super().__init__()
-        self.epochs = config.epochs
+        self.epochs, self.done = epochs, done
 
     def on_train_begin(self, logs: Any = None) -> None:
-        total = self.epochs * self.params["steps"]
-        self.bar = tqdm(total=total, desc=f"training {self.model.name}", unit="batch", disable=None)
+        total, initial = (epochs * self.params["steps"] for epochs in (self.epochs, self.done))
+        name = f"training {self.model.name}"
+        self.bar = tqdm(total=total, initial=initial, desc=name, unit="batch", disable=None)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.bar.update()

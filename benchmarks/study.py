@@ -1,0 +1,265 @@
+"""One seed of a comparison: set, teachers, soft labels and students, made when first asked for.
+
+What is finished lies in a folder and is found again; an unfinished training goes on after its last
+epoch. Neither mlflow nor a particular Keras backend is needed.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from tomodistill.distillation.checkpoint import Checkpoint
+from tomodistill.distillation.config import StudentConfig, TeacherConfig, Training
+from tomodistill.distillation.losses import Loss, accuracy, hard_label_loss, soft_label_loss
+from tomodistill.distillation.parts import Part, join_parts, training_views
+from tomodistill.distillation.soft_labels import (
+    labels_of_views,
+    make_soft_labels,
+    mean_logits,
+    read_soft_labels,
+)
+from tomodistill.distillation.training import train
+from tomodistill.inference.engines import KerasEngine
+from tomodistill.networks.build import build
+from tomodistill.scales import Scale
+from tomodistill.simulation.structures import load_structures
+from tomodistill.subtomograms.dataset import SubtomogramSet
+from tomodistill.subtomograms.preprocessing import preprocess
+from tomodistill.subtomograms.simulated import write_simulated_set
+from tomodistill.subtomograms.views import legal_views
+
+Array = NDArray[np.float32]
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way of training a student; `changes` are fields of StudentConfig."""
+
+    changes: dict[str, Any]
+    transfer: bool = False  # whether it learns the transfer set too
+    teachers: int = 1  # averaged
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one network said of the validation and the test part of its seed's set."""
+
+    network: str
+    variant: str
+    seed: int
+    parameters: int
+    seconds: float  # of training
+    logits: dict[str, Array]  # part -> (m, classes)
+    labels: dict[str, NDArray[np.int64]]
+
+    def correct(self, part: str) -> dict[str, bool]:
+        """Item -> decided right."""
+        right = self.logits[part].argmax(axis=1) == self.labels[part]
+        return {f"{self.seed}/{part}/{row}": bool(value) for row, value in enumerate(right)}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything of one seed, made when it is first asked for."""
+
+    scale: Scale
+    seed: int
+    out: Path
+    transfer_items: int
+
+    @property
+    def folder(self) -> Path:
+        """Where its results lie."""
+        return self.out / f"seed{self.seed}"
+
+    @cached_property
+    def data(self) -> SubtomogramSet:
+        """The set with its three parts."""
+        return self._set(replace(self.scale.simulation, seed=self.seed), "set")
+
+    @cached_property
+    def transfer(self) -> SubtomogramSet:
+        """Further items like those of the set; their labels are not used."""
+        further = {"seed": self.seed + 1000, "items": self.transfer_items}
+        return self._set(replace(self.scale.simulation, **further), "transfer")
+
+    def _set(self, config: Any, name: str) -> SubtomogramSet:
+        structures = load_structures(
+            config.structures,
+            classes=config.classes,
+            voxel_spacing=config.voxel_spacing,
+            map_spacing=config.map_spacing,
+        )
+        path = self.folder / "work" / f"{name}.h5"
+        return write_simulated_set(path, config, structures, workers=CORES)
+
+    def teacher(self, member: int = 0) -> Result:
+        """One of the ensemble, with its soft labels beside it."""
+        config = replace(self.scale.teacher, seed=self.seed + 100 * member)
+        rows, views = self.data.rows("train"), training_views(self.data, config)
+        nothing = np.zeros((len(rows), len(views), self.classes), np.float32)
+        parts = [Part(self.data, rows, nothing)]
+
+        def label(model: keras.Model) -> None:
+            for of in (self.data, self.transfer):
+                self._label(model, of, member)
+
+        return self._result(
+            config.teacher, f"teacher {member}", config, parts, hard_label_loss, label
+        )
+
+    def student(self, network: str, name: str, variant: Variant) -> Result:
+        """One student trained one way."""
+        changes = dict(variant.changes)
+        factor = changes.pop("epochs", 1)  # times the steps
+        config = replace(self.scale.student, student=network, seed=self.seed, **changes)
+        for member in range(variant.teachers):
+            self.teacher(member)
+        rows = self.data.rows("train")
+        parts = [Part(self.data, rows, self._soft(self.data, config, variant)[rows])]
+        if variant.transfer:
+            everything = np.arange(len(self.transfer.ids))
+            soft = self._soft(self.transfer, config, variant)
+            parts.append(Part(self.transfer, everything, soft))
+        items = sum(len(part.rows) for part in parts)  # as many steps, whatever is learned from
+        epochs = max(1, round(factor * config.epochs * len(rows) / items))
+        config = replace(config, epochs=epochs, patience=min(config.patience, epochs))
+        loss = (
+            hard_label_loss
+            if config.labels == "hard"
+            else soft_label_loss(
+                config.temperature, loss=config.loss, hard_weight=config.hard_weight
+            )
+        )
+        return self._result(network, name, config, parts, loss)
+
+    @property
+    def classes(self) -> int:
+        """How many the set has."""
+        return len(self.data.header.class_names)
+
+    def _soft(self, data: SubtomogramSet, config: StudentConfig, variant: Variant) -> Array:
+        """(n, views, classes) soft labels, of several teachers averaged."""
+        of_all = [self._read(data, member) for member in range(variant.teachers)]
+        return labels_of_views(
+            mean_logits(np.stack(of_all), axis=0),
+            given=legal_views(data.columns["tilt_range"]),
+            wanted=training_views(self.data, config),
+            label_views=config.label_views,
+        )
+
+    def _read(self, data: SubtomogramSet, member: int) -> Array:
+        return read_soft_labels(self._labels_path(data, member)).logits
+
+    def _labels_path(self, data: SubtomogramSet, member: int) -> Path:
+        return self.folder / "work" / f"soft_labels_{member}_{data.path.stem}.h5"
+
+    def _label(self, model: keras.Model, data: SubtomogramSet, member: int) -> None:
+        engine = KerasEngine(model)
+        make_soft_labels(
+            self._labels_path(data, member),
+            data,
+            lambda volumes: engine.logits(self._prepared(volumes)),
+            views=legal_views(data.columns["tilt_range"]),
+            class_names=data.header.class_names,
+            teacher_digest=_digest(*(weight.tobytes() for weight in model.get_weights())),
+        )
+
+    def _prepared(self, volumes: Array) -> Array:
+        header = self.data.header
+        return preprocess(
+            volumes,
+            voxel_spacing=header.voxel_spacing,
+            contrast=header.contrast,
+            parameters=self.scale.preprocessing,
+        )
+
+    def _result(
+        self,
+        network: str,
+        name: str,
+        config: Training,
+        parts: Sequence[Part],
+        loss: Loss,
+        afterwards: Any = None,
+    ) -> Result:
+        """Found again, or trained now and kept."""
+        path = self.folder / f"{network}-{name}.npz".replace(" ", "_").replace(",", "")
+        counts = [len(part.rows) for part in parts]
+        asked = json.dumps([network, name, vars(config), counts, self.data.digest])
+        if not _stands(path, asked):
+            model, seconds = self._trained(network, config, parts, loss, _digest(asked.encode()))
+            if afterwards:
+                afterwards(model)
+            else:
+                model.save(path.with_suffix(".keras"))
+            engine, kept = KerasEngine(model), {}
+            for part in ("val", "test"):
+                rows = self.data.rows(part)
+                prepared = self.data.preprocessed(rows, self.scale.preprocessing)
+                kept[part] = engine.logits(prepared).astype(np.float32)
+            about = {"asked": asked, "seconds": seconds, "parameters": model.count_params()}
+            np.savez_compressed(path, about=np.array(json.dumps(about)), **kept)
+        return self._load(path, network, name)
+
+    def _trained(
+        self, network: str, config: Training, parts: Sequence[Part], loss: Loss, digest: str
+    ) -> tuple[keras.Model, float]:
+        keras.utils.set_random_seed(config.seed)
+        dropout = config.dropout if isinstance(config, TeacherConfig) else None
+        model = build(network, box=self.data.header.box, classes=self.classes, dropout=dropout)
+        views, preprocessing = training_views(self.data, config), self.scale.preprocessing
+        rows = self.data.rows("val")
+        no_views = np.zeros((len(rows), 1, self.classes), np.float32)
+        val = Part(self.data, rows, no_views)
+        if isinstance(config, StudentConfig) and config.labels == "soft":
+            identity = replace(config, label_views="identity", augment=False)
+            val = Part(self.data, rows, self._soft(self.data, identity, Variant({}))[rows])
+        start = time.perf_counter()
+        train(
+            model,
+            join_parts(parts, views, config, preprocessing, seed=config.seed),
+            join_parts([val], ("identity",), config, preprocessing),
+            config=config,
+            loss=loss,
+            metrics=[accuracy],
+            on_epoch=lambda epoch, curves: _say(network, epoch, curves),
+            checkpoint=Checkpoint(self.folder, digest),
+        )
+        return model, time.perf_counter() - start
+
+    def _load(self, path: Path, network: str, name: str) -> Result:
+        with np.load(path) as file:
+            about = json.loads(str(file["about"]))
+            logits = {part: file[part] for part in ("val", "test")}
+        labels = {part: self.data.labels[self.data.rows(part)] for part in logits}
+        return Result(
+            network, name, self.seed, about["parameters"], about["seconds"], logits, labels
+        )
+
+
+def _say(network: str, epoch: int, curves: Any) -> None:
+    shown = " ".join(f"{name} {value:.3f}" for name, value in curves.items())
+    print(f"  {network} epoch {epoch}: {shown}", flush=True)
+
+
+def _stands(path: Path, asked: str) -> bool:
+    if not path.exists():
+        return False
+    with np.load(path) as file:
+        return bool(json.loads(str(file["about"]))["asked"] == asked)
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()

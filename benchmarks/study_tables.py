@@ -1,0 +1,133 @@
+"""Tables of a study of several seeds, whose items differ: all intervals are over all of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import binomtest
+from study import Result, Study
+
+from tomodistill.evaluation.comparison import paired_difference
+from tomodistill.evaluation.speed import BATCH, paired_ratio
+from tomodistill.evaluation.table import Column, Interval, Table
+from tomodistill.inference.engines import KerasEngine
+from tomodistill.networks.build import build
+
+
+def accuracy_of(results: Sequence[Result], part: str = "test") -> Interval:
+    """Pooled over seeds, whose items differ, with its 95 % interval (Wilson)."""
+    right = [value for of in results for value in of.correct(part).values()]
+    interval = binomtest(sum(right), len(right)).proportion_ci(method="wilson")
+    return Interval(float(np.mean(right)), float(interval.low), float(interval.high))
+
+
+def gain(better: Sequence[Result], than: Sequence[Result], part: str = "test") -> Interval:
+    """Paired difference of accuracy, pooled over seeds, with its 95 % interval."""
+    first, second = (
+        {item: right for of in results for item, right in of.correct(part).items()}
+        for results in (better, than)
+    )
+    return paired_difference(first, second)
+
+
+def accuracy_rate(students: Sequence[Result], teachers: Sequence[Result]) -> Interval:
+    """Student over teacher, pooled over seeds; 95 % interval by bootstrap over items (seed 0)."""
+    pairs = np.array(
+        [
+            (right, teacher.correct("test")[item])
+            for student, teacher in zip(students, teachers, strict=True)
+            for item, right in student.correct("test").items()
+        ],
+        float,
+    )
+    rng = np.random.default_rng(0)
+    drawn = pairs[rng.integers(len(pairs), size=(2000, len(pairs)))].mean(axis=1)
+    low, high = np.percentile(drawn[:, 0] / drawn[:, 1], (2.5, 97.5))
+    student, teacher = pairs.mean(axis=0)
+    return Interval(float(student / teacher), float(low), float(high))
+
+
+def by_seed(results: Sequence[Result], part: str = "test") -> str:
+    """Accuracy of each."""
+    return ", ".join(f"{np.mean(list(of.correct(part).values())):.3f}" for of in results)
+
+
+def table_1(teachers: Sequence[Result], of: dict[str, dict[str, list[Result]]]) -> Table:
+    """Accuracy of teacher and students on each kind of label."""
+    names = list(next(iter(of.values())))
+    columns = (
+        Column("model"),
+        Column("parameters", ",.0f"),
+        *(Column(name, ".3f") for name in names),
+        Column("soft minus hard", "+.3f"),
+        Column("best minus hard", "+.3f"),
+        Column("by seed: hard; soft; best"),
+    )
+    none = [None] * len(names)
+    teacher = [teachers[0].network, teachers[0].parameters, accuracy_of(teachers), *none[1:]]
+    rows = [[*teacher, None, None, by_seed(teachers)]]
+    for network, results in of.items():
+        hard, soft, best = (results[name] for name in ("hard", "soft", "best"))
+        rows.append(
+            [
+                network,
+                hard[0].parameters,
+                *(accuracy_of(results[name]) for name in names),
+                gain(soft, hard),
+                gain(best, hard),
+                "; ".join(map(by_seed, (hard, soft, best))),
+            ]
+        )
+    return Table(columns, rows)
+
+
+def table_2(
+    teachers: Sequence[Result], of: dict[str, dict[str, list[Result]]], study: Study
+) -> Table:
+    """Compression rate, accuracy rates and speedup, all of them ratios to the teacher."""
+    columns = (
+        Column("model"),
+        Column("compression_rate", ".1f"),
+        Column("accuracy_rate, hard", ".3f"),
+        Column("accuracy_rate, soft", ".3f"),
+        Column("accuracy_rate, best", ".3f"),
+        Column(f"speedup (batch {BATCH})", ".2f"),
+    )
+    rows = [
+        [
+            network,
+            teachers[0].parameters / results["hard"][0].parameters,
+            *(accuracy_rate(results[name], teachers) for name in ("hard", "soft", "best")),
+            speedup(network, study),
+        ]
+        for network, results in of.items()
+    ]
+    return Table(columns, rows)
+
+
+def speedup(network: str, study: Study) -> Interval:
+    """Median and quartiles of paired rounds in this process; weights do not matter."""
+    box = study.data.header.box
+    teacher, student = (
+        KerasEngine(build(name, box=box, classes=study.classes)).logits
+        for name in (study.scale.teacher.teacher, network)
+    )
+    volumes = study.data.preprocessed(study.data.rows("val")[:BATCH], study.scale.preprocessing)
+    return Interval(*vars(paired_ratio(teacher=teacher, student=student, volumes=volumes)).values())
+
+
+def ablation_table(found: dict[str, list[Result]]) -> Table:
+    """Validation accuracy of every variant, and its paired difference from "soft"."""
+    columns = (
+        Column("student, changed from soft"),
+        Column("validation accuracy", ".3f"),
+        Column("minus soft (paired)", "+.3f"),
+        Column("by seed"),
+        Column("seconds", ".0f"),
+    )
+    rows = []
+    for name, results in found.items():
+        beside = [found["soft"][index] for index in range(len(results))]
+        of = float(np.mean([result.seconds for result in results]))
+        difference = None if name == "soft" else gain(results, beside, "val")
+        rows.append([name, accuracy_of(results, "val"), difference, by_seed(results, "val"), of])
+    return Table(columns, rows)

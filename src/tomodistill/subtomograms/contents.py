@@ -1,0 +1,64 @@
+"""What an item holds, whatever its id: a volume is known again in another set or storage."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomodistill.errors import InputError
+from tomodistill.subtomograms.dataset import SubtomogramSet
+from tomodistill.subtomograms.row_file import rows_per_block
+
+_HALF = np.finfo(np.float16)
+_DIGEST_BYTES = 16
+_Known = dict[str | bytes, tuple[SubtomogramSet, int]]  # id or content -> where it is
+
+
+def content_digests(data: SubtomogramSet) -> Iterator[bytes]:
+    """A digest of each item's volume, in order; memory is bounded by one block of them.
+
+    That of a float32 volume is also that of its float16 copy. A volume that was turned, scaled or
+    filtered has another.
+    """
+    count, step = len(data.ids), rows_per_block(4 * data.header.box**3)
+    for start in range(0, count, step):
+        yield from map(_digest, data.volumes(np.arange(start, min(start + step, count))))
+
+
+def check_new(sets: Sequence[SubtomogramSet], *, to: SubtomogramSet) -> None:
+    """Raises InputError if an item of one of these sets is also in `to` or in another of them.
+
+    An item of the validation or test part must not be learned from, and one of the training part
+    would count twice. Ids tell as much as contents in `to` alone: of sets from elsewhere two may
+    have numbered their items alike.
+    """
+    known: _Known = {id: (to, row) for row, id in enumerate(to.ids.tolist())}
+    known |= {content: (to, row) for row, content in enumerate(content_digests(to))}
+    for data in sets:
+        contents = list(content_digests(data))
+        for row, keys in enumerate(zip(data.ids.tolist(), contents, strict=True)):
+            _check_unknown(data, row, keys, known)
+        known |= {content: (data, row) for row, content in enumerate(contents)}
+
+
+def _check_unknown(
+    data: SubtomogramSet, row: int, keys: Sequence[str | bytes], known: _Known
+) -> None:
+    for key in keys:
+        if key in known:
+            of, at = known[key]
+            raise InputError(
+                expected="transfer items that no part of the student's set holds, each once",
+                found=f"{data.ids[row]} of {data.path}, which is {of.ids[at]} "
+                f"in the {of.columns['split'][at]} part of {of.path}",
+                todo="Leave it out of the transfer set.",
+            )
+
+
+def _digest(volume: NDArray[np.float32]) -> bytes:
+    """Of the values as float16 where that can hold them: elsewhere no copy is one."""
+    largest = np.abs(volume).max()
+    halved = _HALF.smallest_normal <= largest <= _HALF.max
+    values = volume.astype("<f2" if halved else "<f4")
+    return hashlib.blake2b(values.tobytes(), digest_size=_DIGEST_BYTES).digest()
