@@ -2,11 +2,13 @@
 
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from serving.follower import Served
+from tomodistill.inference.classifier import Decisions
+from tomodistill.inference.confidence import UNKNOWN
+
+UNKNOWN_CLASS = "unknown"  # in the place of a class name
 
 
 class ErrorAnswer(BaseModel):
@@ -48,16 +50,32 @@ class ModelVersion(BaseModel):
 class Prediction(BaseModel):
     """Of one volume."""
 
-    class_name: str = Field(serialization_alias="class", description="the most probable class")
-    probability: float = Field(description="of that class")
+    class_name: str = Field(
+        serialization_alias="class", description='the most probable class, or "unknown"'
+    )
+    probability: float = Field(description="of the most probable class")
     probabilities: dict[str, float] = Field(description="of every class, in label order")
+    unknown: bool | None = Field(
+        description="whether it is like none of the classes; null: this version cannot tell"
+    )
+    score: float | None = Field(
+        description="the higher, the more like a class; unknown below the threshold in /model"
+    )
 
     @classmethod
-    def of(cls, probabilities: NDArray[np.float32], class_names: tuple[str, ...]) -> Self:
-        """`probabilities` (classes,) in the order of `class_names`."""
-        by_class = dict(zip(class_names, probabilities.tolist(), strict=True))
-        best = class_names[int(np.argmax(probabilities))]
-        return cls(class_name=best, probability=by_class[best], probabilities=by_class)
+    def of(cls, decisions: Decisions, row: int, class_names: tuple[str, ...]) -> Self:
+        """What was decided of volume `row`; `class_names` in label order."""
+        by_class = dict(zip(class_names, decisions.probabilities[row].tolist(), strict=True))
+        best = class_names[int(decisions.probabilities[row].argmax())]
+        rejected = bool(decisions.classes[row] == UNKNOWN)
+        score = None if decisions.scores is None else float(decisions.scores[row])
+        return cls(
+            class_name=UNKNOWN_CLASS if rejected else best,
+            probability=by_class[best],
+            probabilities=by_class,
+            unknown=None if score is None else rejected,
+            score=score,
+        )
 
 
 class Classification(BaseModel):
@@ -81,6 +99,15 @@ class ModelFacts(BaseModel):
     preprocessing: dict[str, Any] = Field(description="done by the service")
     tilt_range: tuple[float, float] = Field(description="degrees, of the training data")
     snr_range: tuple[float, float] = Field(description="of the training data")
+    priors: dict[str, float] | None = Field(
+        description="share of each class that probabilities assume; null: not known"
+    )
+    calibration: dict[str, Any] | None = Field(
+        description="temperature of the probabilities and what it gave; null: not calibrated"
+    )
+    unknown: dict[str, Any] | None = Field(
+        description="score and threshold of what is like no class, and how well they tell it"
+    )
     metrics: dict[str, float | None]
     tags: dict[str, str] = Field(description="of the version in the registry")
     refresh_error: str | None = Field(description="why a newer version does not serve")

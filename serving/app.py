@@ -18,7 +18,13 @@ def create_app(config: ServiceConfig, *, resolve: Resolve, download: Download) -
     It starts without a model, answers 503 with the reason until the first is loaded, and keeps
     trying. `resolve` finds the version of a URI, `download` brings it into a cache.
     """
-    follower = Follower(config.model, cache=config.cache_folder, resolve=resolve, download=download)
+    follower = Follower(
+        config.model,
+        cache=config.cache_folder,
+        resolve=resolve,
+        download=download,
+        priors=config.shares,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

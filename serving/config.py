@@ -5,9 +5,11 @@ from pathlib import Path
 
 from tomodistill import places
 from tomodistill.errors import InputError
+from tomodistill.inference.confidence import parse_priors
 from tomodistill.scales import AUTO
 
 _MIB = 2**20  # bytes
+_TRAINED = "trained"
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,9 @@ class ServiceConfig:
     port: int = 8000  # 0: any free one
     poll_seconds: float = 5.0  # between two looks at what `model` points to
     max_body_mib: int = 256  # of one request
+    # "trained", or the share of each class that the user expects, as "ribosome:0.6,p97:0.1"; the
+    # others share the rest. A simulated set holds as many of each class, a cell does not.
+    priors: str = _TRAINED
     cache: str = AUTO  # folder of downloaded versions; auto: that of the other entry points
 
     def __post_init__(self) -> None:
@@ -27,11 +32,18 @@ class ServiceConfig:
         _check(self.max_body_mib >= 1, "max_body_mib of 1 or more", self.max_body_mib)
         for name in ("model", "host", "cache"):
             _check(bool(getattr(self, name)), f"a {name}", "nothing")
+        if self.priors != _TRAINED:
+            parse_priors(self.priors)
 
     @property
     def cache_folder(self) -> Path:
         """Where downloaded versions lie."""
         return places.models() if self.cache == AUTO else Path(self.cache)
+
+    @property
+    def shares(self) -> dict[str, float] | None:
+        """Class -> share, of the classes that are named; None: as trained."""
+        return None if self.priors == _TRAINED else parse_priors(self.priors)
 
     @property
     def max_body_bytes(self) -> int:

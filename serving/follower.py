@@ -8,7 +8,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +37,7 @@ class Served:
 
     classifier: Classifier
     resolved: "ResolvedVersion"
+    priors: dict[str, float] | None = None  # of every class, as the user gave them; None: trained
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,14 @@ class Follower:
         cache: Path,
         resolve: Resolve,
         download: Download,
+        priors: Mapping[str, float] | None = None,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         self.current: Served | None = None
         self.problem: str | None = "the model is still loading"
         self._uri, self._cache = uri, cache
         self._resolve, self._download = resolve, download
-        self._retry_seconds = retry_seconds
+        self._priors, self._retry_seconds = priors, retry_seconds
         self._failure: _Failure | None = None
 
     @contextmanager
@@ -108,12 +110,13 @@ class Follower:
     def _load(self, resolved: "ResolvedVersion") -> str | None:
         try:
             classifier = Classifier.load(self._download(resolved, self._cache))
+            priors = classifier.priors_of(self._priors) if self._priors else None
         except Exception as error:  # a broken version raises whatever its reader does
             reason = f"{resolved.name} version {resolved.version} not loaded: {_reason(error)}"
             retry_at = time.monotonic() + self._retry_seconds
             self._failure = _Failure(_identity(resolved), reason, retry_at)
             return reason
-        self.current, self._failure = Served(classifier, resolved), None
+        self.current, self._failure = Served(classifier, resolved, priors), None
         device = classifier.engine.device
         _log.info("serving %s version %s on %s", resolved.name, resolved.version, device)
         return None

@@ -68,6 +68,7 @@ def model(request: Request) -> ModelFacts:
     """What the model in service expects, what it came from, and how good it is."""
     served = _served(request)
     manifest, engine = served.classifier.manifest, served.classifier.engine
+    known = asdict(manifest)
     return ModelFacts(
         model=ModelVersion.of(served),
         device=engine.device,
@@ -76,9 +77,12 @@ def model(request: Request) -> ModelFacts:
         box=manifest.box,
         voxel_spacing=manifest.voxel_spacing,
         contrast=manifest.contrast,
-        preprocessing=asdict(manifest.preprocessing),
+        preprocessing=known["preprocessing"],
         tilt_range=manifest.tilt_range,
         snr_range=manifest.snr_range,
+        priors=served.priors or (known["calibration"] or {}).get("priors"),
+        calibration=known["calibration"],
+        unknown=known["unknown"],
         metrics=dict(manifest.metrics),
         tags=served.resolved.tags,
         refresh_error=_follower(request).problem,
@@ -109,12 +113,12 @@ def _classify(served: Served, body: bytes) -> Classification:
         array, voxel_spacing = parse_volumes(body)
     with refusing(422):
         volumes = check_volumes(array)
-        probabilities = classifier.probabilities(volumes, voxel_spacing=voxel_spacing)
+        decisions = classifier.decide(volumes, voxel_spacing=voxel_spacing, priors=served.priors)
     names = classifier.manifest.class_names
     return Classification(
         model=ModelVersion.of(served),
         device=classifier.engine.device,
-        predictions=[Prediction.of(row, names) for row in probabilities],
+        predictions=[Prediction.of(decisions, row, names) for row in range(len(volumes))],
     )
 
 

@@ -1,10 +1,14 @@
 from dataclasses import fields
 
+import numpy as np
 import pytest
 
+from tomodistill.distillation.config import StudentConfig
 from tomodistill.errors import InputError
-from tomodistill.scales import SCALES, configure, flag_name
+from tomodistill.scales import RECIPES, SCALES, configure, flag_name
+from tomodistill.simulation.catalogue import COMPLEXES
 from tomodistill.simulation.config import Range
+from tomodistill.simulation.structures import extent, load_structures
 
 
 def test_paper_scale_is_the_papers():
@@ -27,6 +31,52 @@ def test_quick_scale_keeps_its_promises():
     assert simulation.box >= 28
     assert simulation.snr.high <= 0.5
     assert simulation.recipe == "tilt_series"
+
+
+@pytest.mark.parametrize("name", ["quick", "paper"])
+def test_held_out_classes_are_by_the_rule(name):
+    """Not by how well they are told apart: the first eight by name that are of similar size."""
+    scale = SCALES[name]
+    trained = scale.simulation.classes.split(",")
+    known = load_structures("builtin", classes="all", voxel_spacing=7.0)
+    size = {s.name: (entry.mass_kda, extent(s)) for s, entry in zip(known, COMPLEXES, strict=True)}
+    low, high = (bound([size[n] for n in trained], axis=0) for bound in (np.min, np.max))
+    alike = [n for n, of in size.items() if n not in trained and ((low <= of) & (of <= high)).all()]
+    assert scale.confidence.classes_a == tuple(alike[:8:2])
+    assert scale.confidence.classes_b == tuple(alike[1:8:2])
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_held_out_classes_are_apart(name):
+    scale = SCALES[name]
+    a, b = scale.confidence.classes_a, scale.confidence.classes_b
+    groups = [set(a), set(b), set(scale.simulation.classes.split(","))]
+    assert len(set.union(*groups)) == sum(map(len, groups))
+    assert all(groups)
+    assert scale.confidence.false_rejection == 0.05
+
+
+def test_other_classes_to_train_on_are_not_held_out():
+    confidence = configure("quick", {"classes": "enolase,rubisco,clpp"}).confidence
+    assert confidence.classes_a == (
+        "apoferritin",
+        "ornithine_carbamoyltransferase",
+        "rna_polymerase",
+    )
+    assert "rubisco" not in confidence.classes_b
+    for given in (
+        {"classes": "all"},
+        {"classes": SCALES["quick"].confidence.held_out_a},
+        {"structures": "maps"},
+        {"structures": "maps", "classes": "a,b"},
+    ):
+        assert configure("quick", given).confidence.held_out == ()
+
+
+def test_held_out_classes_of_own_structures():
+    given = {"structures": "maps", "classes": "a,b", "held_out_a": "c, d", "held_out_b": "e"}
+    confidence = configure("quick", given).confidence
+    assert (confidence.classes_a, confidence.classes_b) == (("c", "d"), ("e",))
 
 
 def test_every_flag_names_one_field():
@@ -76,6 +126,19 @@ def test_a_folder_of_structures_gets_a_box_that_holds_a_ribosome():
         ({"teacher_epochs": "-1"}, "teacher_epochs greater than zero"),
         ({"student_optimizer": "lbfgs"}, "student_optimizer: adam or sgd"),
         ({"snr": "nan"}, "snr"),
+        ({"held_out_a": "clpp,dps"}, "held_out_a: .* not among the classes trained on; found clpp"),
+        ({"held_out_b": "pcna,p97"}, "held_out_b: .* not among the classes trained on; found p97"),
+        ({"held_out_a": "sphinx"}, "held_out_a: structures that exist .*; found sphinx"),
+        ({"held_out_a": "dps,rubisco"}, "held_out_b: none of held_out_a, as rubisco is"),
+        ({"held_out_b": "none"}, "classes in both held_out_a and held_out_b, or in neither"),
+        ({"held_out_a": "dps,,acr1"}, "held_out_a: structure names"),
+        ({"held_out_a": "dps,dps"}, "held_out_a: structure names"),
+        (
+            {"structures": "maps", "held_out_a": "a", "held_out_b": "b"},
+            "held_out_a: none where classes=all",
+        ),
+        ({"held_out_items": "3"}, "held_out_items: an integer of at least 4"),
+        ({"false_rejection": "0"}, "false_rejection: above 0, up to 0.5"),
         ({"student_augment_shift": "8"}, "student_augment_shift: at most a quarter of the box, 7"),
     ],
 )
@@ -87,3 +150,25 @@ def test_a_value_that_is_none_is_refused_by_name(given, words):
 def test_unknown_scale():
     with pytest.raises(InputError, match=r"quick, paper, smoke.*'huge'"):
         configure("huge", {})
+
+
+@pytest.mark.parametrize("scale", SCALES)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_says_how_and_the_scale_how_long(scale, recipe):
+    student = configure(scale, {"student_recipe": recipe}).student
+    assert {name: getattr(student, name) for name in RECIPES[recipe]} == RECIPES[recipe]
+    assert student.epochs == SCALES[scale].student.epochs
+
+
+def test_the_best_recipe_is_the_default_of_students():
+    best = StudentConfig(**RECIPES["best"])
+    assert best == StudentConfig() == SCALES["quick"].student
+    assert (best.schedule, best.augment, best.label_views) == ("cosine", True, "matching")
+    assert best.patience >= best.epochs  # a noisy validation loss does not end it
+
+
+def test_flags_win_over_a_recipe():
+    given = {"student_recipe": "paper", "student_optimizer": "adam"}
+    assert configure("quick", given).student.optimizer == "adam"
+    with pytest.raises(InputError, match="student_recipe: best or paper"):
+        configure("quick", {"student_recipe": "good"})

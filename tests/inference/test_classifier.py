@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+from tests.versions import CALIBRATION, UNKNOWN, write_random_version
 from tomodistill.errors import InputError
+from tomodistill.inference import confidence
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.version import file_digest, load_model
 from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
@@ -114,3 +116,66 @@ def test_a_damaged_version_is_never_loaded(version_folder: Path, tmp_path: Path)
     (folder / "model.keras").write_bytes(b"something else")
     with pytest.raises(InputError, match=r"model\.keras as it was written"):
         Classifier.load(folder)
+
+
+@pytest.fixture(scope="module")
+def confident(tmp_path_factory: pytest.TempPathFactory) -> Classifier:
+    """The version of `classifier` with a calibration and a rejection."""
+    known = {"calibration": CALIBRATION, "unknown": UNKNOWN}
+    folder = tmp_path_factory.mktemp("versions") / "confident"
+    return Classifier.load(write_random_version(folder, seed=3, **known))
+
+
+def test_probabilities_are_calibrated_and_logits_are_not(
+    classifier: Classifier, confident: Classifier, version_volumes: np.ndarray
+) -> None:
+    volumes = version_volumes[:8]
+    logits = confident.logits(volumes)
+    np.testing.assert_allclose(logits, classifier.logits(volumes), atol=1e-5)
+    expected = softmax(logits.astype(float) / CALIBRATION.temperature, axis=1)
+    np.testing.assert_allclose(confident.probabilities(volumes), expected, atol=1e-6)
+    assert np.abs(expected - classifier.probabilities(volumes)).max() > 0.01
+
+
+def test_the_most_probable_class_or_unknown(
+    confident: Classifier, version_volumes: np.ndarray
+) -> None:
+    found = confident.decide(version_volumes)
+    highest = found.probabilities.max(axis=1)
+    np.testing.assert_allclose(found.scores, highest, atol=1e-6)
+    rejected = found.classes == confidence.UNKNOWN
+    assert 0 < rejected.sum() < len(rejected)
+    assert highest[rejected].max() < UNKNOWN.threshold <= highest[~rejected].min()
+    known = found.probabilities[~rejected].argmax(axis=1)
+    np.testing.assert_array_equal(found.classes[~rejected], known)
+
+
+def test_a_version_without_a_threshold_rejects_nothing(
+    classifier: Classifier, version_volumes: np.ndarray
+) -> None:
+    found = classifier.decide(version_volumes)
+    assert found.scores is None
+    np.testing.assert_array_equal(found.classes, found.probabilities.argmax(axis=1))
+
+
+def test_priors_reweight_probabilities_and_leave_rejection(
+    confident: Classifier, version_volumes: np.ndarray
+) -> None:
+    before = confident.decide(version_volumes)
+    after = confident.decide(version_volumes, priors={"chaperonin": 0.8, "ribosome": 0.1})
+    weighted = before.probabilities * [0.1 / 0.5, 0.1 / 0.25, 0.8 / 0.25]
+    expected = weighted / weighted.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(after.probabilities, expected, atol=1e-6)
+    np.testing.assert_array_equal(after.scores, before.scores)
+    unknown = before.classes == confidence.UNKNOWN
+    np.testing.assert_array_equal(after.classes == confidence.UNKNOWN, unknown)
+    assert (after.classes[~unknown] != before.classes[~unknown]).any()
+
+
+def test_priors_need_a_calibration_and_classes_of_the_model(
+    classifier: Classifier, confident: Classifier, version_volumes: np.ndarray
+) -> None:
+    with pytest.raises(InputError, match="a version with a calibration"):
+        classifier.probabilities(version_volumes[:1], priors={"ribosome": 0.4})
+    with pytest.raises(InputError, match="priors: classes among ribosome, proteasome"):
+        confident.probabilities(version_volumes[:1], priors={"virus": 0.4})

@@ -1,12 +1,13 @@
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
+from tests.versions import CALIBRATION, UNKNOWN, write_random_version
 from tomodistill.errors import InputError
 from tomodistill.inference.version import (
     Manifest,
@@ -37,6 +38,26 @@ def test_manifest_round_trip(version_folder: Path, manifest: Manifest) -> None:
     assert isinstance(read.class_names, tuple)
     assert (read.calibration, read.unknown) == (None, None)
     assert read.engines == {"keras": {}}
+
+
+def test_calibration_and_unknown_come_back_as_they_were(tmp_path: Path) -> None:
+    known = {"calibration": CALIBRATION, "unknown": UNKNOWN}
+    read = read_manifest(write_random_version(tmp_path / "version", seed=3, **known))
+    assert (read.calibration, read.unknown) == (CALIBRATION, UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unknown": {**asdict(UNKNOWN), "score": "depth"}},
+        {"unknown": {"threshold": 0.5}},
+        {"calibration": {"temperature": 2.0, "colour": "blue"}},
+    ],
+)
+def test_what_cannot_be_used_as_it_was_meant_is_refused(copy: Path, changes: dict) -> None:
+    edit(copy, **changes)
+    with pytest.raises(InputError, match=r"a model version with a manifest\.json"):
+        read_manifest(copy)
 
 
 def test_the_manifest_names_the_sha256_of_every_other_file(version_folder: Path) -> None:

@@ -20,9 +20,17 @@ def test_limit_is_in_bytes():
         {"model": ""},
         {"host": ""},
         {"cache": ""},
+        {"priors": ""},
+        {"priors": "ribosome"},
+        {"priors": "ribosome:1.5"},
     ],
 )
 def test_impossible_values_are_refused_by_name(wrong):
     (name,) = wrong
     with pytest.raises(InputError, match=name):
         ServiceConfig(**wrong)
+
+
+def test_priors_are_shares_or_as_trained():
+    assert ServiceConfig().shares is None
+    assert ServiceConfig(priors="ribosome:0.6,p97:0.1").shares == {"ribosome": 0.6, "p97": 0.1}

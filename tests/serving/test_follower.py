@@ -10,7 +10,7 @@ from serving.follower import Follower
 from tests.serving.bodies import npy, volumes
 from tests.serving.conftest import TestClient
 from tests.serving.folder_registry import URI
-from tests.versions import MANIFEST
+from tests.versions import CALIBRATION, MANIFEST, write_random_version
 
 
 def _classified_by(client) -> tuple[str, np.ndarray]:
@@ -86,6 +86,38 @@ def test_failed_version_is_tried_again_after_a_while(registry, versions, tmp_pat
     assert follower.problem is None
     assert follower.current is not None
     assert follower.current.resolved.version == "3"
+
+
+def test_priors_are_completed_for_each_version(registry, tmp_path):
+    folder = write_random_version(tmp_path / "made", seed=0, calibration=CALIBRATION)
+    registry.publish("4", folder)
+    registry.promote("4")
+    follower = _follower(registry, tmp_path, {"ribosome": 0.8})
+    follower.refresh()
+    assert follower.current is not None
+    expected = {"ribosome": 0.8, "proteasome": 0.1, "chaperonin": 0.1}
+    assert follower.current.priors == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [({"virus": 0.2}, "found virus"), ({"ribosome": 0.2}, "a version with a calibration")],
+)
+def test_a_version_that_cannot_have_the_priors_is_not_served(registry, tmp_path, named, words):
+    if "virus" in named:
+        made = write_random_version(tmp_path / "made", seed=0, calibration=CALIBRATION)
+        registry.publish("4", made)
+        registry.promote("4")
+    follower = _follower(registry, tmp_path, named)
+    follower.refresh()
+    assert follower.current is None
+    assert words in follower.problem
+
+
+def _follower(registry, cache, priors) -> Follower:
+    return Follower(
+        URI, cache=cache, resolve=registry.resolve, download=registry.download, priors=priors
+    )
 
 
 def test_store_gone_keeps_serving_and_is_logged_once(app, client, registry, caplog):

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
 
+from serving.follower import Served
 from tests.serving.bodies import mrc, npy, volumes
 from tests.serving.conftest import TestClient
-from tests.versions import MANIFEST
+from tests.serving.folder_registry import URI
+from tests.versions import CALIBRATION, MANIFEST, UNKNOWN, write_random_version
+from tomodistill.inference.classifier import Classifier
 
 
 def _probabilities(answer) -> np.ndarray:
@@ -64,6 +67,52 @@ def test_model_tells_what_it_expects(client):
     assert facts["tags"] == {"student": "s3"}
     assert facts["model"]["version"] == "1"
     assert facts["refresh_error"] is None
+    assert facts["priors"] is facts["calibration"] is facts["unknown"] is None
+
+
+@pytest.fixture(scope="module")
+def confident(tmp_path_factory) -> Classifier:
+    """With a calibration, and a threshold that rejects some."""
+    known = {"calibration": CALIBRATION, "unknown": UNKNOWN}
+    folder = tmp_path_factory.mktemp("versions") / "confident"
+    return Classifier.load(write_random_version(folder, seed=0, **known))
+
+
+def _serving(app, registry, confident, priors=None) -> TestClient:
+    app.state.follower.current = Served(confident, registry.resolve(URI), priors)
+    return TestClient(app)
+
+
+def test_unknown_volumes_are_named_so(app, registry, confident):
+    stack, client = volumes(12), _serving(app, registry, confident)
+    expected = confident.decide(stack)
+    answer = client.post("/classify", content=npy(stack))
+    np.testing.assert_allclose(_probabilities(answer), expected.probabilities, atol=1e-6)
+    predictions = answer.json()["predictions"]
+    unknown = [p["unknown"] for p in predictions]
+    assert unknown == (expected.scores < UNKNOWN.threshold).tolist()
+    assert 0 < sum(unknown) < len(unknown)
+    assert [p["class"] == "unknown" for p in predictions] == unknown
+    np.testing.assert_allclose([p["score"] for p in predictions], expected.scores, atol=1e-6)
+
+
+def test_model_tells_calibration_and_threshold(app, registry, confident):
+    facts = _serving(app, registry, confident).get("/model").json()
+    assert facts["calibration"]["temperature"] == 2.0
+    assert facts["calibration"]["measured"] == CALIBRATION.measured
+    assert facts["priors"] == CALIBRATION.priors
+    assert (facts["unknown"]["score"], facts["unknown"]["threshold"]) == ("max_probability", 0.45)
+    assert facts["unknown"]["held_out_b"] == ["groel"]
+
+
+def test_priors_of_the_user_are_used_and_shown(app, registry, confident, volume):
+    priors = confident.priors_of({"chaperonin": 0.9})
+    client = _serving(app, registry, confident, priors)
+    assert client.get("/model").json()["priors"] == pytest.approx(priors)
+    got = _probabilities(client.post("/classify", content=npy(volume)))
+    expected = confident.probabilities(volume[None], priors=priors)
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    assert np.abs(got - confident.probabilities(volume[None])).max() > 0.01
 
 
 def test_without_a_model_the_service_lives_and_says_why(app, registry):
@@ -100,4 +149,5 @@ def test_openapi_describes_the_body_and_every_error(client):
     assert body == {"type": "string", "format": "binary"}
     assert set(classify["responses"]) == {"200", "400", "413", "415", "422", "503"}
     prediction = client.get("/openapi.json").json()["components"]["schemas"]["Prediction"]
-    assert set(prediction["properties"]) == {"class", "probability", "probabilities"}
+    shown = {"class", "probability", "probabilities", "unknown", "score"}
+    assert set(prediction["properties"]) == shown

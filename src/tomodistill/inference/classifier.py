@@ -1,5 +1,6 @@
-"""The Classifier: preprocessing -> engine -> probabilities, from one version folder."""
+"""The Classifier: preprocessing -> engine -> probabilities and decisions, from a version folder."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -9,6 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 
 from tomodistill.errors import InputError
+from tomodistill.inference.confidence import (
+    UNKNOWN,
+    complete_priors,
+    log_probabilities,
+    with_priors,
+)
 from tomodistill.inference.engines import BATCH_SIZES, Engine, KerasEngine
 from tomodistill.inference.version import (
     PROBE,
@@ -21,6 +28,15 @@ from tomodistill.subtomograms.preprocessing import preprocess
 
 SELF_TEST_TOLERANCE = 1e-3  # of a probability; backends and devices differ by about 1e-5
 _SPACING_TOLERANCE = 0.02  # relative
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What a classifier makes of n volumes."""
+
+    classes: NDArray[np.int64]  # (n,) index of the most probable class; UNKNOWN where rejected
+    probabilities: NDArray[np.float32]  # (n, classes)
+    scores: NDArray[np.float64] | None  # (n,) see Unknown; None: this version rejects nothing
 
 
 @dataclass(frozen=True)
@@ -47,14 +63,47 @@ class Classifier:
         return np.concatenate([self.engine.logits(self._preprocess(block)) for block in blocks])
 
     def probabilities(
-        self, volumes: NDArray[np.float32], *, voxel_spacing: float | None = None
+        self,
+        volumes: NDArray[np.float32],
+        *,
+        voxel_spacing: float | None = None,
+        priors: Mapping[str, float] | None = None,
     ) -> NDArray[np.float32]:
-        """(n, classes) softmax of the logits. `voxel_spacing` in Å where the volumes state one.
+        """(n, classes) probabilities; see `decide`."""
+        return self.decide(volumes, voxel_spacing=voxel_spacing, priors=priors).probabilities
 
-        Raises InputError for a box or a voxel spacing that is not the model's.
+    def decide(
+        self,
+        volumes: NDArray[np.float32],
+        *,
+        voxel_spacing: float | None = None,
+        priors: Mapping[str, float] | None = None,
+    ) -> Decisions:
+        """Calibrated probabilities of stored volumes (n, d, d, d), and what is rejected.
+
+        `voxel_spacing` in Å where the volumes state one. `priors`: class -> share that the user
+        expects, see `priors_of`; None: those of the training data. Rejection does not depend on
+        them. Raises InputError for a box or a voxel spacing that is not the model's, and for
+        priors that it cannot have.
         """
         self._check(volumes, voxel_spacing)
-        return np.asarray(softmax(self.logits(volumes).astype(np.float64), axis=1), np.float32)
+        expected = self.priors_of(priors) if priors else None
+        logits = self.logits(volumes)
+        probabilities = self._probabilities(logits, expected)
+        classes, scores = probabilities.argmax(axis=1), None
+        if unknown := self.manifest.unknown:
+            scores = unknown.scores(logits, temperature=self._temperature)
+            classes = np.where(unknown.rejects(scores), UNKNOWN, classes)
+        return Decisions(classes, probabilities, scores)
+
+    def priors_of(self, named: Mapping[str, float]) -> dict[str, float]:
+        """Class -> share of every class, in label order, where some are `named`.
+
+        A simulated set holds as many of each class; a cell holds far more ribosomes than
+        proteasomes, and probabilities are right only for shares like those they assume. Raises
+        InputError for what are no shares of these classes, and without a calibration.
+        """
+        return complete_priors(named, self._trained_priors)
 
     def self_test(self, folder: Path) -> None:
         """Raises InputError unless the probe gets the probabilities that were stored with it."""
@@ -67,6 +116,34 @@ class Classifier:
                 found=f"a difference of {difference:.2g}",
                 todo="Do not use this version here.",
             )
+
+    def _probabilities(
+        self, logits: NDArray[np.float32], priors: Mapping[str, float] | None
+    ) -> NDArray[np.float32]:
+        """(n, classes) of logits, under the `priors` of every class, if given."""
+        found = log_probabilities(logits, temperature=self._temperature)
+        if priors:
+            trained = self._trained_priors
+            before, wanted = np.array([(trained[name], priors[name]) for name in trained]).T
+            found = with_priors(found, trained=before, wanted=wanted)
+        return np.exp(found).astype(np.float32)
+
+    @property
+    def _trained_priors(self) -> dict[str, float]:
+        """Class -> share of the training data, in label order."""
+        calibration = self.manifest.calibration
+        if calibration is None:
+            raise InputError(
+                expected="a version with a calibration, to which priors can be given",
+                found="one without",
+                todo="Leave priors out, or train a student anew.",
+            )
+        return {name: calibration.priors[name] for name in self.manifest.class_names}
+
+    @property
+    def _temperature(self) -> float:
+        """Of the calibration; 1 without one."""
+        return self.manifest.calibration.temperature if self.manifest.calibration else 1.0
 
     def _preprocess(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
         return preprocess(

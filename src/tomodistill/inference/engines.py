@@ -63,13 +63,11 @@ def _compile_tensorflow(model: keras.Model) -> Callable[[Any], Any]:
 
 
 def _compile_jax(model: keras.Model) -> Callable[[Any], Any]:
-    import jax  # not in conda.yaml: for those who chose that backend
+    import jax  # for those who chose that backend
 
     weights = [v.value for v in model.trainable_variables]
     state = [v.value for v in model.non_trainable_variables]
-    return jax.jit(  # type: ignore[no-any-return]
-        lambda volumes: model.stateless_call(weights, state, volumes, training=False)[0]
-    )
+    return jax.jit(lambda volumes: model.stateless_call(weights, state, volumes, training=False)[0])
 
 
 _COMPILERS = {"tensorflow": _compile_tensorflow, "jax": _compile_jax}

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
+from tomodistill.inference.confidence import Calibration, Unknown
 from tomodistill.subtomograms.preprocessing import Contrast, Preprocessing
 
 SCHEMA_VERSION = 1
@@ -41,8 +42,8 @@ class Manifest:
     training: dict[str, Any]  # the configuration it was trained with
     metrics: dict[str, float] = field(default_factory=dict)
     engines: dict[str, dict[str, Any]] = field(default_factory=lambda: {"keras": {}})
-    calibration: None = None  # filled by a later version of the format
-    unknown: None = None  # likewise
+    calibration: Calibration | None = None  # None: probabilities are the softmax as it is
+    unknown: Unknown | None = None  # None: nothing is rejected
     files: dict[str, str] = field(default_factory=dict)  # name -> sha256
     schema_version: int = SCHEMA_VERSION
 
@@ -117,8 +118,16 @@ def _names(folder: Path) -> list[str]:
 
 def _typed(read: dict[str, Any]) -> dict[str, Any]:
     """JSON has no tuples and no dataclasses."""
-    tuples = {name: tuple(read[name]) for name in ("class_names", "tilt_range", "snr_range")}
-    return {**read, **tuples, "preprocessing": Preprocessing(**read["preprocessing"])}
+    typed: dict[str, Any] = {
+        name: tuple(read[name]) for name in ("class_names", "tilt_range", "snr_range")
+    }
+    typed["preprocessing"] = Preprocessing(**read["preprocessing"])
+    if read["calibration"]:
+        typed["calibration"] = Calibration(**read["calibration"])
+    if read["unknown"]:
+        held_out = {name: tuple(read["unknown"][name]) for name in ("held_out_a", "held_out_b")}
+        typed["unknown"] = Unknown(**{**read["unknown"], **held_out})
+    return {**read, **typed}
 
 
 def _refusal(expected: str, found: str) -> InputError:
