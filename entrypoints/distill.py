@@ -1,33 +1,34 @@
-"""Phase 3: train a student on soft labels (or hard ones, as the control) and register it.
+"""Phase 3: train a student on soft labels, of the training part and of transfer sets; register it.
 
-Phases that are missing run first: the set, the teacher, its soft labels.
+With labels=hard it is the control: the training part alone, for as many epochs, never registered.
+Phases that are missing run first: the sets, the teachers, their soft labels.
 """
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import keras
 import numpy as np
 
+from entrypoints.confidence import SOURCES as OF_CONFIDENCE
+from entrypoints.confidence import with_confidence
 from entrypoints.flags import parse_flags, scale_flags, scale_from
-from entrypoints.training import (
-    SOURCES,
-    Trained,
-    cost_of,
-    evaluate_part,
-    fit,
-    make_manifest,
-    record,
-)
-from entrypoints.upstream import Upstream, ensure_upstream
+from entrypoints.measure import measure
+from entrypoints.training import SOURCES, Trained, fit, make_manifest, record
+from entrypoints.upstream import Upstream, as_trained, check_upstream, ensure_upstream
 from tomodistill.distillation.config import StudentConfig
-from tomodistill.distillation.losses import accuracy, agreement, hard_label_loss, soft_label_loss
-from tomodistill.evaluation import accuracy as decisions
-from tomodistill.evaluation.accuracy import Evaluation
+from tomodistill.distillation.losses import (
+    Loss,
+    accuracy,
+    agreement,
+    hard_label_loss,
+    soft_label_loss,
+)
+from tomodistill.distillation.parts import training_views
 from tomodistill.evaluation.comparison import Result, summary
-from tomodistill.evaluation.cost import accuracy_rate, compression_rate
-from tomodistill.evaluation.speed import BATCH, paired_ratio
-from tomodistill.inference.classifier import Classifier
+from tomodistill.inference.version import Manifest
 from tomodistill.networks.build import build
 from tomodistill.networks.table import NETWORKS, check_box
-from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_description, log_set, log_tags
 from tomodistill.tracking.registry import CLASS_NAMES, STUDENTS, register
@@ -35,13 +36,15 @@ from tomodistill.tracking.results import VERSION, result_of
 from tomodistill.tracking.reuse import ensure
 from tomodistill.tracking.runs import take_over_run
 
-FLAGS = scale_flags("simulation", "preprocessing", "teacher", "student")
+FLAGS = scale_flags("simulation", "preprocessing", "teacher", "student", "confidence")
 
 
 def main(arguments: list[str]) -> None:
     """The entry point."""
-    scale, run_id = scale_from(parse_flags(__doc__, FLAGS, arguments)), take_over_run()
+    scale = scale_from(parse_flags(__doc__, FLAGS, arguments))
     check_box(NETWORKS[scale.student.student], scale.simulation.box)  # before hours of teacher
+    check_upstream(scale)
+    run_id = take_over_run()
     result = ensure_student(ensure_upstream(scale), scale.student, run_id=run_id)
     version = f"version {result.version} of {STUDENTS}"
     kept = version if result.version else "a control, never registered"
@@ -52,27 +55,87 @@ def ensure_student(
     upstream: Upstream, config: StudentConfig, *, run_id: str | None = None
 ) -> Result:
     """What this student reached, trained if it does not exist; registered unless a control."""
+    held_out = upstream.held_out  # before the student's run opens
     digest = phase_digest(
-        packages=SOURCES,
-        config=config,
-        preprocessing=upstream.scale.preprocessing,
-        data=upstream.data.digest,
-        **upstream.digests,
+        packages=OF_CONFIDENCE,
+        student=student_digest(upstream, config),
+        confidence=upstream.scale.confidence,
+        held_out=held_out.digest if held_out else None,
     )
     return ensure(
         "distill",
         digest=digest,
         name=f"{config.student} {config.labels} labels, seed {config.seed}",
-        make=lambda: _distill(upstream, config),
+        make=lambda: _distill(upstream, as_trained(config)),
         load=result_of,
         run_id=run_id,
     )
 
 
+def student_digest(upstream: Upstream, config: StudentConfig) -> str:
+    """sha256 over all that a student is made from: the same, no training again."""
+    return phase_digest(
+        packages=SOURCES,
+        config=as_trained(config),
+        preprocessing=upstream.scale.preprocessing,
+        data=upstream.data.digest,
+        **upstream.digests(config),
+    )
+
+
+def train_student(upstream: Upstream, config: StudentConfig) -> Trained:
+    """A student on what `upstream` has, whose transfer sets and views are those of `config`."""
+    config = as_trained(config)
+    data, views = upstream.data, training_views(upstream.data, config)
+    keras.utils.set_random_seed(config.seed)
+    return fit(
+        build(config.student, box=data.header.box, classes=len(data.header.class_names)),
+        data,
+        _manifest(upstream, config),
+        config,
+        teacher_logits=upstream.labelled.learned(config, views),
+        loss=_loss(config),
+        metrics=[accuracy, agreement],
+        transfer=[(of.data, of.learned(config, views)) for of in upstream.transfer_of(config)],
+    )
+
+
+def _loss(config: StudentConfig) -> Loss:
+    if config.labels == "hard":
+        return hard_label_loss
+    return soft_label_loss(config.temperature, loss=config.loss, hard_weight=config.hard_weight)
+
+
+def _manifest(upstream: Upstream, config: StudentConfig) -> Manifest:
+    """What is known before training; its ranges are those of all that is learned from."""
+    manifest = make_manifest(
+        upstream.data,
+        network=config.student,
+        role="student",
+        config=config,
+        preprocessing=upstream.scale.preprocessing,
+        digests=upstream.digests(config),
+    )
+    sets = [upstream.data, *(of.data for of in upstream.transfer_of(config))]
+    return replace(
+        manifest,
+        tilt_range=_widest([of.tilt_range for of in sets]),
+        snr_range=_widest([of.snr_range for of in sets]),
+    )
+
+
+def _widest(ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    lows, highs = np.transpose(ranges)  # NaN: a set of which it is not known
+    return float(np.nanmin(lows)), float(np.nanmax(highs))
+
+
 def _distill(upstream: Upstream, config: StudentConfig) -> None:
     _describe(upstream, config)
-    trained = _train(upstream, config)
-    test, metrics = _measure(trained, upstream)
+    trained, confidence = with_confidence(
+        train_student(upstream, config), upstream.scale, upstream.data, upstream.held_out
+    )
+    test, metrics = measure(trained, upstream, config)
+    metrics |= confidence | {"train/items": _items(upstream, config)}
     name = f"{config.student}-{config.labels}"
     logged = record(name, trained, upstream.data, test=test, metrics=metrics)
     reached = summary(Result(config.student, "student", config.labels, metrics))
@@ -85,6 +148,12 @@ def _distill(upstream: Upstream, config: StudentConfig) -> None:
         log_tags({VERSION: registered.version})
 
 
+def _items(upstream: Upstream, config: StudentConfig) -> int:
+    """How many the student learned from."""
+    transfer = (len(of.data.ids) for of in upstream.transfer_of(config))
+    return len(upstream.data.rows("train")) + sum(transfer)
+
+
 def _describe(upstream: Upstream, config: StudentConfig) -> None:
     scale = upstream.scale
     log_config(
@@ -92,92 +161,27 @@ def _describe(upstream: Upstream, config: StudentConfig) -> None:
         preprocessing=scale.preprocessing,
         teacher=scale.teacher,
         student=config,
+        confidence=scale.confidence,
     )
-    log_set(upstream.data, "training", teacher_model_id=upstream.teacher.model_id)
+    for teacher in upstream.teachers:
+        log_set(upstream.data, "training", teacher_model_id=teacher.model_id)
+    for of in upstream.transfer_of(config):
+        log_set(of.data, "transfer")
     log_tags(_lineage(upstream, config))
 
 
 def _lineage(upstream: Upstream, config: StudentConfig) -> dict[str, str]:
     """Searchable tags of the run and of the registered version."""
-    return {
+    learned = {f"{name}.sha256": digest for name, digest in upstream.digests(config).items()}
+    del learned["teacher.sha256"]  # its model has one
+    if config.labels == "soft":
+        learned["soft_labels.run_id"] = ", ".join(upstream.labelled.run_ids)
+    return learned | {
         "student": config.student,
         "labels": config.labels,
         "teacher": upstream.scale.teacher.teacher,
         "teacher.run_id": upstream.teacher.run_id,
         "teacher.model_id": upstream.teacher.model_id,
-        "soft_labels.run_id": upstream.soft_labels_run_id,
-        "soft_labels.sha256": upstream.soft_labels.digest,
         "data.sha256": upstream.data.digest,
         CLASS_NAMES: ", ".join(upstream.data.header.class_names),
     }
-
-
-def _train(upstream: Upstream, config: StudentConfig) -> Trained:
-    data = upstream.data
-    keras.utils.set_random_seed(config.seed)
-    model = build(config.student, box=data.header.box, classes=len(data.header.class_names))
-    manifest = make_manifest(
-        data,
-        network=config.student,
-        role="student",
-        config=config,
-        preprocessing=upstream.scale.preprocessing,
-        digests=upstream.digests,
-    )
-    loss = soft_label_loss(config.temperature) if config.labels == "soft" else hard_label_loss
-    return fit(
-        model,
-        data,
-        manifest,
-        config,
-        teacher_logits=upstream.teacher_logits,
-        loss=loss,
-        metrics=[accuracy, agreement],
-    )
-
-
-def _measure(trained: Trained, upstream: Upstream) -> tuple[Evaluation, dict[str, float]]:
-    """Accuracy, cost and speed beside the teacher's."""
-    teacher = Classifier.load(upstream.teacher.folder)
-    metrics = cost_of(trained.model).metrics() | _speed(trained, teacher, upstream.data)
-    metrics["compression_rate"] = compression_rate(
-        teacher_parameters=int(teacher.manifest.metrics["cost/parameters"]),
-        student_parameters=trained.model.count_params(),
-    )
-    _, of_val = _compare("val", trained, upstream)
-    test, of_test = _compare("test", trained, upstream)
-    return test, metrics | of_val | of_test | {"accuracy_rate": of_test["test/accuracy_rate"]}
-
-
-def _compare(
-    part: str, trained: Trained, upstream: Upstream
-) -> tuple[Evaluation, dict[str, float]]:
-    """The student over one part of the set, and its metrics beside the teacher's."""
-    data = upstream.data
-    rows = data.rows(part)
-    logits = trained.classifier.logits(data.volumes(rows))
-    of_teacher = upstream.teacher_logits[rows]
-    evaluation, teacher = (evaluate_part(of, data, part) for of in (logits, of_teacher))
-    rate = accuracy_rate(teacher_accuracy=teacher.accuracy, student_accuracy=evaluation.accuracy)
-    beside = {
-        f"{part}/agreement": decisions.agreement(logits, of_teacher),
-        f"{part}/accuracy_rate": rate,
-    }
-    return evaluation, evaluation.metrics(part) | beside
-
-
-def _speed(trained: Trained, teacher: Classifier, data: SubtomogramSet) -> dict[str, float]:
-    """Both networks in one process: same engine, precision, box and volumes."""
-    some = data.volumes(data.rows("val")[:BATCH])
-    volumes = np.resize(some, (BATCH, *some.shape[1:]))  # a small set's repeat
-    ratios = {
-        name: paired_ratio(
-            teacher=teacher.engine.logits,
-            student=trained.classifier.engine.logits,
-            volumes=volumes[:batch],
-        )
-        for name, batch in (("speedup", BATCH), ("latency_ratio", 1))
-    }
-    speedup = ratios["speedup"]
-    quartiles = {"speed/speedup_lower": speedup.lower, "speed/speedup_upper": speedup.upper}
-    return {name: ratio.median for name, ratio in ratios.items()} | quartiles

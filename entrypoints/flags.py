@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any, NoReturn
 
 from tomodistill.errors import InputError
-from tomodistill.scales import AUTO, SCALES, Scale, configure, flag_name, parse
+from tomodistill.scales import AUTO, RECIPE, RECIPES, SCALES, Scale, configure, flag_name, parse
 
 DEFAULT_SCALE = "quick"
 
@@ -17,7 +17,8 @@ def scale_flags(*phases: str) -> dict[str, str]:
     """Flag -> default of an entry point that needs these phases; `auto` = as the scale has it."""
     configs = vars(SCALES[DEFAULT_SCALE])
     names = [flag_name(phase, field.name) for phase in phases for field in fields(configs[phase])]
-    return {"scale": DEFAULT_SCALE, **dict.fromkeys(names, AUTO)}
+    recipe = {RECIPE: AUTO} if "student" in phases else {}
+    return {"scale": DEFAULT_SCALE, **recipe, **dict.fromkeys(names, AUTO)}
 
 
 def config_flags(config: type[Any]) -> dict[str, str]:
@@ -39,7 +40,7 @@ def parse_flags(
 
 def _comments() -> dict[str, str]:
     """Flag -> what stands beside its field in the source: unit and meaning have one home."""
-    found: dict[str, str] = {}
+    found = {RECIPE: f"how students learn: {' or '.join(RECIPES)}"}
     for phase, config in vars(SCALES[DEFAULT_SCALE]).items():
         for origin in reversed(type(config).__mro__[:-1]):
             pairs = re.findall(r"^    (\w+): .* = .*?  # (.+)$", inspect.getsource(origin), re.M)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from entrypoints.compare import record, show
 from entrypoints.distill import ensure_student
 from entrypoints.flags import parse_flags, scale_flags, scale_from
-from entrypoints.upstream import ensure_upstream
+from entrypoints.upstream import check_upstream, ensure_upstream
 from tomodistill.distillation.config import StudentConfig
 from tomodistill.networks.table import NETWORKS, check_box
 from tomodistill.scales import Scale
@@ -19,7 +19,7 @@ from tomodistill.tracking.runs import phase_run, read_run, take_over_run
 
 STUDENTS = "students"  # flag: which to compare
 LABELS = ("hard", "soft")
-_PHASES = scale_flags("simulation", "preprocessing", "teacher", "student")
+_PHASES = scale_flags("simulation", "preprocessing", "teacher", "student", "confidence")
 FLAGS = {STUDENTS: "s1,s2,s3"} | {
     flag: default for flag, default in _PHASES.items() if flag not in ("student", "labels")
 }
@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> None:
     given = parse_flags(__doc__, FLAGS, arguments)
     names, run_id = given.pop(STUDENTS), take_over_run()
     scale = scale_from(given)
-    students = _students(names, scale)  # a name that is wrong is refused before hours of teacher
+    students = _students(names, scale)  # what is wrong is refused before hours of teacher
     name = f"comparison of {names}, seed {scale.student.seed}"
     with phase_run("main", name=name, run_id=run_id) as parent:
         log_config(simulation=scale.simulation, preprocessing=scale.preprocessing)
@@ -52,4 +52,5 @@ def _students(names: str, scale: Scale) -> list[StudentConfig]:
     ]
     for config in configs:
         check_box(NETWORKS[config.student], scale.simulation.box)
+    check_upstream(scale)
     return configs

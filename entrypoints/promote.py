@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> None:
     given, run_id = parse_flags(__doc__, FLAGS, arguments), take_over_run()
     gates: Gates = config_from(Gates, given)
     force = parse("force", given["force"], bool)
-    chosen = _choose(given["student"], given["version"])
+    chosen = choose(given["student"], given["version"])
     _warn_of_other_classes(chosen, in_production())
     with phase_run("promote", name=f"promote {chosen.version}", run_id=run_id):
         measured = promote(chosen, gates, force=force)
@@ -83,7 +83,11 @@ def _warn_of_other_classes(chosen: ResolvedVersion, current: ResolvedVersion | N
         )
 
 
-def _choose(student: str, version: str) -> ResolvedVersion:
+def choose(student: str, version: str) -> ResolvedVersion:
+    """The newest version of a student, or the one of that number, where the other is `auto`.
+
+    Raises InputError for both, for neither, and where there is none.
+    """
     if (student == AUTO) == (version == AUTO):
         raise InputError(
             expected="one of student=NAME (its newest version) and version=N",

@@ -1,15 +1,12 @@
 """Simulate a subtomogram set from structures, or find the one that exists."""
 
 import os
-import sys
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.preview import record_preview, tilts
@@ -19,11 +16,10 @@ from tomodistill.evaluation.baseline import given_away, variance_and_power
 from tomodistill.scales import Scale
 from tomodistill.simulation.config import SimulationConfig
 from tomodistill.simulation.plan import class_names, plan, set_id
-from tomodistill.simulation.simulate import CONTRAST, SimulatedSubtomogram, simulate
 from tomodistill.simulation.structures import NONE, Structure, extent, load_structures
-from tomodistill.subtomograms.dataset import SetHeader, SubtomogramSet, open_set, write_set
-from tomodistill.subtomograms.items import Item
+from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
 from tomodistill.subtomograms.row_file import rows_per_block
+from tomodistill.subtomograms.simulated import write_simulated_set
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_metrics, log_set
 from tomodistill.tracking.reuse import ensure
@@ -124,52 +120,13 @@ def _spacing_that_fits(config: SimulationConfig, largest: float) -> float:
 def _make(config: SimulationConfig, structures: tuple[Structure, ...], path: Path) -> None:
     places.writable(path.parent)
     log_config(simulation=config)
-    data = _make_set(config, structures, path)
+    data = write_simulated_set(path, config, structures, workers=cores())
     names = data.header.class_names
     log_set(data, "simulated")
     log_metrics({"items": len(data.ids), "classes": len(names)})
     if NONE in names:
         log_metrics(_none_given_away(data))
     record_preview(config, structures, workers=cores())
-
-
-def _make_set(
-    config: SimulationConfig, structures: tuple[Structure, ...], path: Path
-) -> SubtomogramSet:
-    header = SetHeader(
-        set_id=set_id(config, structures),
-        class_names=class_names(config, structures),
-        box=config.box,
-        voxel_spacing=config.voxel_spacing,
-        contrast=CONTRAST,
-        handedness="right",
-        recipe=asdict(config),
-    )
-    total = len(plan(config, len(structures)))
-
-    def items(start: int) -> Iterable[Item]:
-        if start:
-            words = f"continued at subtomogram {start} of {total}"
-            print(f"simulate: an interrupted set is {words}", file=sys.stderr)
-        made = simulate(config, structures, workers=cores(), start=start)
-        shown = tqdm(made, "simulating", total, initial=start, unit=" subtomograms", disable=None)
-        return (_item(item, header, config) for item in shown)
-
-    return write_set(path, header, items, total, storage=config.storage)
-
-
-def _item(made: SimulatedSubtomogram, header: SetHeader, config: SimulationConfig) -> Item:
-    return Item(
-        volume=made.volume,
-        label=made.label,
-        id=f"{header.set_id}/{made.split}/{made.index:06d}",
-        split=made.split,
-        pose=(*made.quaternion, *made.shift),
-        seed=made.seed,
-        snr=made.snr,
-        tilt_range=config.tilt_range,
-        defocus=made.defocus,
-    )
 
 
 def _none_given_away(data: SubtomogramSet) -> dict[str, float]:

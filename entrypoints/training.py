@@ -1,16 +1,22 @@
 """What the two trainings share: parts of a set, fitting, evaluating, recording."""
 
+import hashlib
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tomodistill.distillation.batches import Batches, legal_augmentation
+from tomodistill import places
+from tomodistill.distillation.checkpoint import Checkpoint
 from tomodistill.distillation.config import Training
-from tomodistill.distillation.losses import Loss, pack_targets
+from tomodistill.distillation.losses import Loss
+from tomodistill.distillation.parts import Part, join_parts, training_views
 from tomodistill.distillation.training import History, train
+from tomodistill.errors import InputError
 from tomodistill.evaluation.accuracy import Evaluation, evaluate
 from tomodistill.evaluation.cost import Cost
 from tomodistill.evaluation.figures import confusion_figure, curves_figure
@@ -21,8 +27,8 @@ from tomodistill.inference.version import Manifest, write_version
 from tomodistill.networks.build import gflop
 from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.subtomograms.preprocessing import Preprocessing
-from tomodistill.subtomograms.views import legal_views
 from tomodistill.tracking.flavor import LoggedVersion, log_version
+from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_figure, log_metrics, log_report, log_text
 from tomodistill.tracking.results import DECISIONS
 
@@ -38,6 +44,8 @@ SOURCES = (
 )
 PROBES = 4  # volumes that travel with a version for its self-test
 
+Array = NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -46,6 +54,7 @@ class Trained:
     classifier: Classifier
     model: keras.Model
     history: History
+    checkpoint: Checkpoint | None = None  # which `record` removes
 
 
 def make_manifest(
@@ -80,40 +89,58 @@ def fit(
     manifest: Manifest,
     config: Training,
     *,
-    teacher_logits: NDArray[np.float32],
+    teacher_logits: Array,
     loss: Loss,
     metrics: Sequence[Loss],
+    transfer: Sequence[tuple[SubtomogramSet, Array]] = (),
 ) -> Trained:
     """Train on the training part, watching the validation part; learning curves go to MLflow.
 
-    `teacher_logits` (n, classes) stand for every legal view, shift and noise: these change no
-    class. The validation part has no `rng` and is never augmented.
+    `teacher_logits` (n, views, classes) are of all items of `data`, in its `training_views`; those
+    of a `transfer` set likewise, in the same views: of it every item is learned, whatever its
+    split. Shifts and noise change no class. A training that was interrupted goes on.
     """
-    views = legal_views(data.columns["tilt_range"]) if config.augment else ("identity",)
-    of_views = np.repeat(teacher_logits[:, None], len(views), axis=1)
-    targets = pack_targets(teacher_logits=of_views, labels=data.labels)
-    augmentation = legal_augmentation(data, data.rows("train"), config, manifest.preprocessing)
-    parts = {}
-    for part, rng in (("train", np.random.default_rng(config.seed)), ("val", None)):
-        rows = data.rows(part)
-        parts[part] = Batches(
-            data.preprocessed(rows, manifest.preprocessing),
-            targets[rows],
-            views=views,
-            batch_size=config.batch_size,
-            rng=rng,
-            augmentation=augmentation if part == "train" else None,
-        )
+    views, preprocessing = training_views(data, config), manifest.preprocessing
+    own, validation = (
+        Part(data, data.rows(part), teacher_logits[data.rows(part)]) for part in ("train", "val")
+    )
+    others = [Part(of, np.arange(len(of.ids)), logits) for of, logits in transfer]
+    checkpoint = _checkpoint(model, manifest, [own, *others, validation])
     history = train(
         model,
-        parts["train"],
-        parts["val"],
+        join_parts([own, *others], views, config, preprocessing, seed=config.seed),
+        join_parts([validation], views, config, preprocessing),
         config=config,
         loss=loss,
         metrics=metrics,
         on_epoch=lambda epoch, curves: log_metrics(curves, step=epoch),
+        checkpoint=checkpoint,
     )
-    return Trained(Classifier(manifest, KerasEngine(model)), model, history)
+    return Trained(Classifier(manifest, KerasEngine(model)), model, history, checkpoint)
+
+
+def _checkpoint(model: keras.Model, manifest: Manifest, parts: Sequence[Part]) -> Checkpoint | None:
+    """Of just this training, by all that goes into it; None where nothing can be written."""
+    try:
+        folder = places.writable(places.checkpoints())
+    except InputError as error:
+        print(f"training without checkpoints: {error.found}", file=sys.stderr)
+        return None
+    digest = phase_digest(
+        packages=SOURCES,
+        keras=(keras.__version__, keras.backend.backend()),
+        manifest=manifest,
+        weights=_sha256(*model.get_weights()),
+        parts=[(part.data.digest, _sha256(part.rows, part.logits)) for part in parts],
+    )
+    return Checkpoint(folder, digest)
+
+
+def _sha256(*arrays: NDArray[Any]) -> str:
+    content = hashlib.sha256()
+    for array in arrays:
+        content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()
 
 
 def evaluate_part(logits: NDArray[np.float32], data: SubtomogramSet, part: str) -> Evaluation:
@@ -139,9 +166,12 @@ def record(
     log_report("test_per_class", test.report)
     log_text(DECISIONS, _decisions(test, data).csv())
     log_figure("test_confusion", confusion_figure(test.confusion, data.header.class_names))
-    log_figure("learning_curves", curves_figure(trained.history.curves))
+    if trained.history.curves:  # a classifier that someone else trained has none
+        log_figure("learning_curves", curves_figure(trained.history.curves))
     logged = _log_version(name, trained, data, metrics)
     _log_metrics(metrics, trained.history, logged.model_id, data)
+    if trained.checkpoint:
+        trained.checkpoint.remove()
     return logged
 
 

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from tomodistill.inference.classifier import Classifier
+from tomodistill.inference.confidence import Calibration, Unknown
 from tomodistill.inference.engines import KerasEngine
 from tomodistill.inference.version import Manifest, write_version
 from tomodistill.networks.build import build
@@ -27,6 +28,22 @@ MANIFEST = Manifest(
     training={"student": "s3", "labels": "soft", "temperature": 5.0},
     metrics={"test/accuracy": 0.9},
 )
+CALIBRATION = Calibration(
+    temperature=2.0,
+    items=40,
+    priors={"ribosome": 0.5, "proteasome": 0.25, "chaperonin": 0.25},
+    measured={"ece": 0.03, "ece_uncalibrated": 0.1},
+)
+UNKNOWN = Unknown(
+    score="max_probability",
+    threshold=0.45,
+    false_rejection=0.05,
+    items=40,
+    held_out_a=("apoferritin", "urease"),
+    held_out_b=("groel",),
+    candidates={"max_probability": 0.9, "energy": 0.8},
+    measured={"rejected": 0.7},
+)
 
 
 def random_volumes(count: int, seed: int = 1, box: int = BOX) -> np.ndarray:
@@ -34,19 +51,19 @@ def random_volumes(count: int, seed: int = 1, box: int = BOX) -> np.ndarray:
     return rng.normal(3.0, 2.0, size=(count, box, box, box)).astype(np.float32)
 
 
-def write_random_version(folder: Path, *, seed: int) -> Path:
-    """A sound version; another seed, other answers."""
+def write_random_version(folder: Path, *, seed: int, **known: Calibration | Unknown) -> Path:
+    """A sound version; another seed, other answers. `known`: fields of its manifest."""
     keras.utils.set_random_seed(seed)
     model = build("s3", box=BOX, classes=len(MANIFEST.class_names))
     probe = random_volumes(4, seed=0)
-    _tell_apart(model, probe, favourite=seed % 3)
+    tell_apart(model, probe, favourite=seed % 3)
     logits = Classifier(MANIFEST, KerasEngine(model)).logits(probe)
-    manifest = replace(MANIFEST, metrics={"seed": float(seed)})
+    manifest = replace(MANIFEST, metrics={"seed": float(seed)}, **known)
     write_version(folder, manifest, model, probe=probe, probe_logits=logits)
     return folder
 
 
-def _tell_apart(model: keras.Model, probe: np.ndarray, *, favourite: int) -> None:
+def tell_apart(model: keras.Model, probe: np.ndarray, *, favourite: int) -> None:
     """Whatever the weights: logits of deviation 1 over the probe, their mean at the favourite."""
     logits = Classifier(MANIFEST, KerasEngine(model)).logits(probe)
     layer = model.get_layer("logits")

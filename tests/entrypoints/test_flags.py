@@ -7,6 +7,7 @@ from mlflow.tracking import MlflowClient
 from entrypoints import NAMES
 from entrypoints.__main__ import main
 from entrypoints.flags import config_flags, config_from, parse_flags, scale_flags, scale_from
+from entrypoints.sweep import SWEPT
 from serving.config import ServiceConfig
 from tests.processes import working_in
 from tomodistill.scales import SCALES, flag_name
@@ -26,7 +27,7 @@ KINDS = {
 }
 # Words of which only the store or the disk can say whether they name something; tested with those.
 FREE = {"structures", "classes", "set", "filter", "model", "host", "cache"}
-LOOKED_UP = {("promote", "student")}
+LOOKED_UP = {("promote", "student"), ("robustness", "student")}
 NO_NUMBERS = ("x", "nan", "-1", "", "1,5")
 WRONG = {
     bool: ("maybe", "1", ""),
@@ -38,7 +39,7 @@ WRONG = {
 # A tilt may be negative; which versions there are is looked up.
 MAY_BE = {"tilt_min": ("-1",), "tilt_max": ("-1",), "version": ("-1",)}
 # How a message calls what another word names on the command line.
-SAID = {"students": "student", "snrs": "snr"}
+SAID = {"students": "student", "snrs": "snr", **SWEPT}
 
 
 def wrong_values():

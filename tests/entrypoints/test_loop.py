@@ -17,7 +17,7 @@ from entrypoints import distill, promote, rollback, simulate, soft_labels, statu
 from entrypoints.__main__ import main as entry
 from tests import processes
 from tests.processes import post, wait_for, working_in
-from tomodistill.distillation.soft_labels import read_soft_labels, write_soft_labels
+from tomodistill.distillation.soft_labels import make_soft_labels, read_soft_labels
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
 from tomodistill.scales import configure
@@ -158,13 +158,21 @@ def test_soft_labels_of_another_set(loop):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"set_digest": "9" * 64}, {"class_names": ("clpp", "groel", "thermosome")}]
+    "changes", [{"digest": "9" * 64}, {"class_names": ("clpp", "groel", "thermosome")}]
 )
 def test_soft_labels_that_belong_elsewhere_are_made_again(loop, changes, capsys):
     run = runs("soft_labels")[-1]
     stored = Path(run.info.artifact_uri.removeprefix("file://"), "soft_labels.h5")
     right = read_soft_labels(stored)
-    write_soft_labels(stored, replace(right, **changes))
+    data = open_set(next(Path("data/sets").glob("*.h5")))
+    make_soft_labels(
+        stored,
+        replace(data, digest=changes.get("digest", data.digest)),
+        lambda volumes: np.zeros((len(volumes), 3), np.float32),
+        views=right.views,
+        class_names=changes.get("class_names", right.class_names),
+        teacher_digest=right.teacher_digest,
+    )
     soft_labels.main(SMOKE)
     assert "soft_labels: made again: soft labels of the" in capsys.readouterr().err
     made = runs("soft_labels")[-1]
