@@ -27,9 +27,9 @@ from tomodistill.tracking.runs import phase_run, take_over_run
 
 SNRS, TILTS = "snrs", "tilts"  # flags, each a comma-separated list
 _OF_ONE = ("snr", "tilt_min", "tilt_max")  # flags of `simulate` that these two stand for
-_OF_SET = {name: text for name, text in scale_flags("simulation").items() if name not in _OF_ONE}
+OF_SET = {name: text for name, text in scale_flags("simulation").items() if name not in _OF_ONE}
 # From four times the paper's SNR to half of it; the paper says neither which SNRs nor which tilts.
-FLAGS = {SNRS: "0.2,0.1,0.05,0.025", TILTS: "60,50,40", **_OF_SET}
+FLAGS = {SNRS: "0.2,0.1,0.05,0.025", TILTS: "60,50,40", **OF_SET}
 _COLUMNS = (
     Column("set"),
     Column("SNR"),
@@ -44,7 +44,7 @@ _COLUMNS = (
 def main(arguments: list[str]) -> None:
     """The entry point."""
     given, run_id = parse_flags(__doc__, FLAGS, arguments), take_over_run()
-    configs = _configs(given)  # a value that is wrong is refused before hours of other sets
+    configs = configs_of(given)  # a value that is wrong is refused before hours of other sets
     structures = structures_of(configs[0])
     name = f"grid of {len(configs)} sets, SNR {given[SNRS]}, tilts {given[TILTS]}"
     with phase_run("grid", name=name, run_id=run_id) as run:
@@ -55,8 +55,11 @@ def main(arguments: list[str]) -> None:
     print(f"\ntable and picture: {run_url(run)}")
 
 
-def _configs(given: dict[str, str]) -> list[SimulationConfig]:
-    """Every SNR with every tilt range, the tilt ranges of one SNR side by side."""
+def configs_of(given: dict[str, str]) -> list[SimulationConfig]:
+    """Every SNR with every tilt range, the tilt ranges of one SNR side by side.
+
+    Raises InputError for a flag whose text is no value of it.
+    """
     shared = {name: text for name, text in given.items() if name not in (SNRS, TILTS)}
     snrs, tilt_ranges = (given[name].split(",") for name in (SNRS, TILTS))
     configs = [_config(shared, snr, tilt) for snr in snrs for tilt in tilt_ranges]

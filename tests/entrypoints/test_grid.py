@@ -128,7 +128,7 @@ def test_the_picture_shows_one_particle_under_noise_that_differs_in_its_level(st
     shown = []
     monkeypatch.setattr(grid, "grid_figure", lambda *arrays, **words: shown.append((arrays, words)))
     given = {**grid.FLAGS, **dict(zip((n[2:] for n in COMMAND[::2]), COMMAND[1::2], strict=True))}
-    configs = grid._configs(given)
+    configs = grid.configs_of(given)
     grid._figure(configs, simulate.structures_of(configs[0]))
     ((signal, items), words), *_ = shown
     assert (signal.shape, items.shape) == ((2, 24, 24, 24), (2, 2, 24, 24, 24))
@@ -165,7 +165,7 @@ def test_an_impossible_grid_is_refused_before_its_first_set(store, capsys, wrong
 
 def test_pairs_that_are_the_same_set_count_once():
     given = {**grid.FLAGS, "scale": "smoke", "snrs": "0.1, 0.10,0.05..0.5", "tilts": "60,-60..60"}
-    configs = grid._configs(given)
+    configs = grid.configs_of(given)
     assert [(str(c.snr), c.tilt_range) for c in configs] == [
         ("0.1", (-60, 60)),
         ("0.05..0.5", (-60, 60)),
@@ -173,7 +173,7 @@ def test_pairs_that_are_the_same_set_count_once():
 
 
 def test_the_default_grid_has_twelve_sets_about_the_papers_snr():
-    configs = grid._configs(grid.FLAGS)
+    configs = grid.configs_of(grid.FLAGS)
     assert len(configs) == 12
     assert sorted({c.snr.low for c in configs}) == [0.025, 0.05, 0.1, 0.2]
     assert {c.tilt_range for c in configs} == {(-60, 60), (-50, 50), (-40, 40)}
