@@ -30,7 +30,7 @@ from study_tables import ablation_table, by_seed, table_1, table_2
 from tomodistill.evaluation.table import Table
 from tomodistill.inference.engines import KerasEngine
 from tomodistill.networks.build import build
-from tomodistill.scales import Scale, configure
+from tomodistill.scales import RECIPES, Scale, configure
 
 MAPS = (
     "3qm1,1s3x,3gl1,6pxm,1bxn,2cg9,3cf3,3j9i,1f4a,3d2f,1qvr,"
@@ -52,7 +52,7 @@ STUDENTS = ("s1", "s2", "s3")
 
 # One ingredient changed at a time, from "soft", the recipe of the tables.
 ABLATION = {
-    "hard labels": Variant({"labels": "hard"}),
+    "hard": Variant({"labels": "hard"}),
     "no augmentation": Variant({"augment": False, "label_views": "identity"}),
     "soft labels of the unturned volume": Variant({"label_views": "identity"}),
     "soft labels averaged over views": Variant({"label_views": "mean"}),
@@ -65,25 +65,31 @@ ABLATION = {
     "hard_weight 0.3": Variant({"hard_weight": 0.3}),
     "noise 0.3": Variant({"augment_noise": 0.3}),
     "two teachers": Variant({}, teachers=2),
-    "transfer set": Variant({}, transfer=True),
-    "transfer set, two teachers, mean of views": Variant(
-        {"label_views": "mean"}, transfer=True, teachers=2
-    ),
-    "transfer set, twice the steps": Variant({"epochs": 2}, transfer=True),
     "twice the steps": Variant({"epochs": 2}),
-    "hard labels, twice the steps": Variant({"labels": "hard", "epochs": 2}),
+    "twice the steps, hard labels": Variant({"epochs": 2, "labels": "hard"}),
+    "twice the steps, a quarter of the transfer set": Variant({"epochs": 2}, transfer=0.25),
+    "twice the steps, half of the transfer set": Variant({"epochs": 2}, transfer=0.5),
+    "twice the steps, transfer set": Variant({"epochs": 2}, transfer=1.0),
+    "twice the steps, transfer set, two teachers, mean of views": Variant(
+        {"epochs": 2, "label_views": "mean"}, transfer=1.0, teachers=2
+    ),
 }
 
 
 def variants(scale: Scale) -> dict[str, Variant]:
-    """Columns of the tables: the scale's own recipe on hard and on soft labels, then our best."""
-    best = {"optimizer": "adam", "schedule": "cosine", "augment": True, "label_views": "matching"}
-    of_paper = scale.student.optimizer == "sgd"
-    changes = {**best, "learning_rate": 1e-3, "patience": 20} if of_paper else best
+    """Columns of the tables: the scale's own recipe on hard and on soft labels.
+
+    Where that is the paper's, also our recipe: on hard labels, and on soft ones of a transfer set
+    too.
+    """
     tables = {"hard": Variant({"labels": "hard"}), "soft": Variant({})}
-    if of_paper:  # the control of "best": what its schedule alone gives
-        tables["hard, best schedule"] = Variant({**changes, "labels": "hard"})
-    return tables | {"best": Variant(changes, transfer=True)}
+    if scale.student.optimizer != "sgd":
+        return tables
+    best = RECIPES["best"]
+    return tables | {
+        "best recipe, hard": Variant({**best, "labels": "hard"}),
+        "best": Variant(best, transfer=1.0),
+    }
 
 
 def about(scale: Scale, seeds: Sequence[int], transfer: int, study: Study) -> str:

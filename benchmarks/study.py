@@ -47,7 +47,7 @@ class Variant:
     """A way of training a student; `changes` are fields of StudentConfig."""
 
     changes: dict[str, Any]
-    transfer: bool = False  # whether it learns the transfer set too
+    transfer: float = 0.0  # share of the transfer set that it learns too
     teachers: int = 1  # averaged
 
 
@@ -129,9 +129,9 @@ class Study:
         rows = self.data.rows("train")
         parts = [Part(self.data, rows, self._soft(self.data, config, variant)[rows])]
         if variant.transfer:
-            everything = np.arange(len(self.transfer.ids))
-            soft = self._soft(self.transfer, config, variant)
-            parts.append(Part(self.transfer, everything, soft))
+            some = np.arange(round(variant.transfer * len(self.transfer.ids)))
+            soft = self._soft(self.transfer, config, variant)[some]
+            parts.append(Part(self.transfer, some, soft))
         items = sum(len(part.rows) for part in parts)  # as many steps, whatever is learned from
         epochs = max(1, round(factor * config.epochs * len(rows) / items))
         config = replace(config, epochs=epochs, patience=min(config.patience, epochs))

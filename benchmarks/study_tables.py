@@ -8,7 +8,7 @@ from study import Result, Study
 
 from tomodistill.evaluation.comparison import paired_difference
 from tomodistill.evaluation.speed import BATCH, paired_ratio
-from tomodistill.evaluation.table import Column, Interval, Table
+from tomodistill.evaluation.table import Cell, Column, Interval, Table
 from tomodistill.inference.engines import KerasEngine
 from tomodistill.networks.build import build
 
@@ -58,25 +58,17 @@ def table_1(teachers: Sequence[Result], of: dict[str, dict[str, list[Result]]]) 
         Column("model"),
         Column("parameters", ",.0f"),
         *(Column(name, ".3f") for name in names),
-        Column("soft minus hard", "+.3f"),
-        Column("best minus hard", "+.3f"),
-        Column("by seed: hard; soft; best"),
+        *(Column(f"{name} minus hard", "+.3f") for name in names[1:]),
+        Column(f"by seed: {'; '.join(names)}"),
     )
-    none = [None] * len(names)
-    teacher = [teachers[0].network, teachers[0].parameters, accuracy_of(teachers), *none[1:]]
-    rows = [[*teacher, None, None, by_seed(teachers)]]
+    nothing = [None] * (2 * len(names) - 2)
+    teacher = teachers[0].network, teachers[0].parameters, accuracy_of(teachers)
+    rows: list[list[Cell]] = [[*teacher, *nothing, by_seed(teachers)]]
     for network, results in of.items():
-        hard, soft, best = (results[name] for name in ("hard", "soft", "best"))
-        rows.append(
-            [
-                network,
-                hard[0].parameters,
-                *(accuracy_of(results[name]) for name in names),
-                gain(soft, hard),
-                gain(best, hard),
-                "; ".join(map(by_seed, (hard, soft, best))),
-            ]
-        )
+        gains = [gain(results[name], results["hard"]) for name in names[1:]]
+        reached = [accuracy_of(results[name]) for name in names]
+        each = "; ".join(by_seed(results[name]) for name in names)
+        rows.append([network, results["hard"][0].parameters, *reached, *gains, each])
     return Table(columns, rows)
 
 
@@ -84,19 +76,18 @@ def table_2(
     teachers: Sequence[Result], of: dict[str, dict[str, list[Result]]], study: Study
 ) -> Table:
     """Compression rate, accuracy rates and speedup, all of them ratios to the teacher."""
+    names = list(next(iter(of.values())))
     columns = (
         Column("model"),
         Column("compression_rate", ".1f"),
-        Column("accuracy_rate, hard", ".3f"),
-        Column("accuracy_rate, soft", ".3f"),
-        Column("accuracy_rate, best", ".3f"),
+        *(Column(f"accuracy_rate, {name}", ".3f") for name in names),
         Column(f"speedup (batch {BATCH})", ".2f"),
     )
     rows = [
         [
             network,
             teachers[0].parameters / results["hard"][0].parameters,
-            *(accuracy_rate(results[name], teachers) for name in ("hard", "soft", "best")),
+            *(accuracy_rate(results[name], teachers) for name in names),
             speedup(network, study),
         ]
         for network, results in of.items()
