@@ -40,6 +40,7 @@ def adopt(registered: Registered, scale: Scale, data: SubtomogramSet) -> Trained
     if registered.folder:
         manifest = replace(read_manifest(registered.folder), role="teacher", metrics={}, files={})
         _check_volumes(manifest, data)
+        _check_unseen(manifest, data)
         return Trained(Classifier(manifest, KerasEngine(model)), model, History({}))
     manifest = _manifest(registered, scale, data)
     model = with_logits(model, box=manifest.box, classes=len(manifest.class_names))
@@ -70,6 +71,16 @@ def _check_volumes(manifest: Manifest, data: SubtomogramSet) -> None:
                 found=f"{found}",
                 todo="Choose another teacher, or a set like the one it was trained on.",
             )
+
+
+def _check_unseen(manifest: Manifest, data: SubtomogramSet) -> None:
+    """Of a training on the set itself only its training part was learned."""
+    if data.digest in manifest.digests.get("transfer", ""):
+        raise InputError(
+            expected="a teacher that has never learned the set's validation and test part",
+            found=f"one for which {data.path} was a transfer set",
+            todo="Choose another teacher, or another seed for the set.",
+        )
 
 
 def _check_probabilities(classifier: Classifier, data: SubtomogramSet) -> None:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from entrypoints.confidence import SOURCES as OF_CONFIDENCE
-from entrypoints.confidence import with_confidence
+from entrypoints.confidence import check_held_out, with_confidence
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.measure import measure
 from entrypoints.training import SOURCES, Trained, fit, make_manifest, record
@@ -29,6 +29,7 @@ from tomodistill.evaluation.comparison import Result, summary
 from tomodistill.inference.version import Manifest
 from tomodistill.networks.build import build
 from tomodistill.networks.table import NETWORKS, check_box
+from tomodistill.subtomograms.contents import check_new
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_description, log_set, log_tags
 from tomodistill.tracking.registry import CLASS_NAMES, STUDENTS, register
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> None:
     scale = scale_from(parse_flags(__doc__, FLAGS, arguments))
     check_box(NETWORKS[scale.student.student], scale.simulation.box)  # before hours of teacher
     check_upstream(scale)
+    check_held_out(scale)
     run_id = take_over_run()
     result = ensure_student(ensure_upstream(scale), scale.student, run_id=run_id)
     version = f"version {result.version} of {STUDENTS}"
@@ -56,6 +58,8 @@ def ensure_student(
 ) -> Result:
     """What this student reached, trained if it does not exist; registered unless a control."""
     held_out = upstream.held_out  # before the student's run opens
+    if held_out and config.labels == "soft":
+        check_new([of.data for of in upstream.transfer], to=held_out)
     digest = phase_digest(
         packages=OF_CONFIDENCE,
         student=student_digest(upstream, config),
@@ -76,7 +80,7 @@ def student_digest(upstream: Upstream, config: StudentConfig) -> str:
     """sha256 over all that a student is made from: the same, no training again."""
     return phase_digest(
         packages=SOURCES,
-        config=as_trained(config),
+        config=replace(as_trained(config), transfer=""),  # its digests count, not its paths
         preprocessing=upstream.scale.preprocessing,
         data=upstream.data.digest,
         **upstream.digests(config),
@@ -141,9 +145,11 @@ def _distill(upstream: Upstream, config: StudentConfig) -> None:
     reached = summary(Result(config.student, "student", config.labels, metrics))
     log_description(reached)
     if config.labels == "soft":  # a control is never registered
-        lineage = _lineage(upstream, config)
         registered = register(
-            logged.model_id, digest=logged.digest, tags=lineage, description=reached
+            logged.model_id,
+            digest=logged.digest,
+            tags=lineage(upstream, config),
+            description=reached,
         )
         log_tags({VERSION: registered.version})
 
@@ -167,15 +173,16 @@ def _describe(upstream: Upstream, config: StudentConfig) -> None:
         log_set(upstream.data, "training", teacher_model_id=teacher.model_id)
     for of in upstream.transfer_of(config):
         log_set(of.data, "transfer")
-    log_tags(_lineage(upstream, config))
+    log_tags(lineage(upstream, config))
 
 
-def _lineage(upstream: Upstream, config: StudentConfig) -> dict[str, str]:
+def lineage(upstream: Upstream, config: StudentConfig) -> dict[str, str]:
     """Searchable tags of the run and of the registered version."""
     learned = {f"{name}.sha256": digest for name, digest in upstream.digests(config).items()}
     del learned["teacher.sha256"]  # its model has one
     if config.labels == "soft":
-        learned["soft_labels.run_id"] = ", ".join(upstream.labelled.run_ids)
+        labelled = (upstream.labelled, *upstream.transfer)
+        learned["soft_labels.run_id"] = ", ".join(id for of in labelled for id in of.run_ids)
     return learned | {
         "student": config.student,
         "labels": config.labels,

@@ -40,7 +40,10 @@ def parse_flags(
 
 def _comments() -> dict[str, str]:
     """Flag -> what stands beside its field in the source: unit and meaning have one home."""
-    found = {RECIPE: f"how students learn: {' or '.join(RECIPES)}"}
+    found = {
+        "scale": f"{', '.join(SCALES)}: chooses every other",
+        RECIPE: f"how students learn: {' or '.join(RECIPES)}",
+    }
     for phase, config in vars(SCALES[DEFAULT_SCALE]).items():
         for origin in reversed(type(config).__mro__[:-1]):
             pairs = re.findall(r"^    (\w+): .* = .*?  # (.+)$", inspect.getsource(origin), re.M)

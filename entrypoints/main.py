@@ -6,6 +6,7 @@ Phases and students that are finished are found again, so that an interrupted co
 from dataclasses import replace
 
 from entrypoints.compare import record, show
+from entrypoints.confidence import check_held_out
 from entrypoints.distill import ensure_student
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.upstream import check_upstream, ensure_upstream
@@ -53,4 +54,5 @@ def _students(names: str, scale: Scale) -> list[StudentConfig]:
     for config in configs:
         check_box(NETWORKS[config.student], scale.simulation.box)
     check_upstream(scale)
+    check_held_out(scale)
     return configs

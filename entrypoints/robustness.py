@@ -6,12 +6,12 @@ class where `items` is auto, and all of them count. Sets that exist are found ag
 """
 
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from entrypoints.flags import parse_flags
+from entrypoints.flags import parse_flags, scale_from
 from entrypoints.grid import OF_SET, SNRS, TILTS, configs_of
 from entrypoints.preview import tilts
 from entrypoints.promote import choose
@@ -58,9 +58,10 @@ FLAGS = {
     STUDENT: AUTO,
     VERSION: AUTO,
     **OF_SET,
-    SNRS: "0.12,0.06,0.03,0.015",  # from four times the SNR of the quick scale to half of it
+    SNRS: AUTO,
     TILTS: "60,50,40",
 }
+_TIMES = (4, 2, 1, 0.5)  # the SNR of the scale, where `snrs` is auto
 _OF_CLASS = 40  # items, where `items` is auto
 _OTHER_SEED = 2_000_000  # added to the seed of the set: other items than those of any training
 
@@ -83,6 +84,8 @@ def main(arguments: list[str]) -> None:
     """The entry point."""
     given, run_id = parse_flags(__doc__, FLAGS, arguments), take_over_run()
     student, version = given.pop(STUDENT), given.pop(VERSION)
+    if given[SNRS] == AUTO:
+        given[SNRS] = _snrs(given)
     configs = configs_of(given)
     structures = structures_of(configs[0])
     configs = [_unseen(config, structures, given["items"]) for config in configs]
@@ -95,6 +98,13 @@ def main(arguments: list[str]) -> None:
     plain = [replace(of, data=Link(of.data.text, "")) for of in conditions]
     print(f"{_title(pair)}\n\n{robustness_table(plain).markdown()}")
     print(f"\ntable and figure: {run_url(run)}")
+
+
+def _snrs(given: dict[str, str]) -> str:
+    """From four times the SNR of these flags to half of it; of a range, its geometric mean."""
+    asked = {flag: text for flag, text in given.items() if flag in OF_SET}
+    snr = scale_from(asked).simulation.snr
+    return ",".join(f"{times * sqrt(snr.low * snr.high):.3g}" for times in _TIMES)
 
 
 def _unseen(

@@ -99,8 +99,10 @@ def main(arguments: list[str]) -> None:
     check_teachers(scale)  # before hours of simulation
     run_id = take_over_run()
     data = ensure_set(scale)
+    if labelled:
+        check_alike(labelled, data.header)  # before hours of teacher
     teachers = ensure_teachers(scale, data)
-    made = label(scale, labelled or data, teachers, views=views, run_id=run_id)
+    made = label(labelled or data, teachers, views=views, run_id=run_id)
     for soft_labels in made.soft_labels:
         print(f"soft labels: {soft_labels.logits.shape}, sha256 {soft_labels.digest[:12]}")
 
@@ -115,7 +117,6 @@ def views_for(config: StudentConfig) -> str:
 
 
 def label(
-    scale: Scale,
     data: SubtomogramSet,
     teachers: Sequence[Teacher],
     *,
@@ -125,7 +126,7 @@ def label(
     """What these teachers say of a set, in `views`: IDENTITY or LEGAL."""
     run_ids = [None] * (len(teachers) - 1) + [run_id]  # the last's, as that of teachers
     found = [
-        ensure_soft_labels(scale, data, teacher, views=views, run_id=run_id)
+        ensure_soft_labels(data, teacher, views=views, run_id=run_id)
         for teacher, run_id in zip(teachers, run_ids, strict=True)
     ]
     soft_labels, made_in = zip(*found, strict=True)
@@ -133,7 +134,7 @@ def label(
 
 
 def ensure_soft_labels(
-    scale: Scale, data: SubtomogramSet, teacher: Teacher, *, views: str, run_id: str | None = None
+    data: SubtomogramSet, teacher: Teacher, *, views: str, run_id: str | None = None
 ) -> tuple[SoftLabels, str]:
     """The soft labels of this teacher over this set, made if they do not exist; and their run."""
     names = legal_views(data.columns["tilt_range"]) if views == LEGAL else (IDENTITY,)
@@ -147,7 +148,7 @@ def ensure_soft_labels(
         "soft_labels",
         digest=digest,
         name=f"soft labels, {len(data.ids)} items, {len(names)} views",
-        make=lambda: _make(scale, data, teacher, names, _folder(digest)),
+        make=lambda: _make(data, teacher, names, _folder(digest)),
         load=lambda run: (_load(run, data, teacher, names), run.info.run_id),
         run_id=run_id,
     )
@@ -191,13 +192,12 @@ def _load(run: Run, data: SubtomogramSet, teacher: Teacher, views: tuple[str, ..
     return soft_labels
 
 
-def _make(
-    scale: Scale, data: SubtomogramSet, teacher: Teacher, views: tuple[str, ...], folder: Path
-) -> None:
-    log_config(preprocessing=scale.preprocessing, teacher=scale.teacher)
+def _make(data: SubtomogramSet, teacher: Teacher, views: tuple[str, ...], folder: Path) -> None:
     log_set(data, "soft labels", teacher_model_id=teacher.model_id)
     classifier = Classifier.load(teacher.folder)
     check_alike(data, classifier.manifest)
+    log_config(preprocessing=classifier.manifest.preprocessing)
+    log_tags({"teacher": classifier.manifest.network})
     soft_labels = make_soft_labels(
         folder / FILE,
         data,

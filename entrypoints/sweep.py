@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Sequence
 from itertools import product
 
-from entrypoints.distill import student_digest, train_student
+from entrypoints.distill import lineage, student_digest, train_student
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.measure import compare
 from entrypoints.upstream import Upstream, as_trained, check_upstream, ensure_upstream
@@ -131,9 +131,9 @@ def _settings(upstream: Upstream, config: StudentConfig) -> Settings:
 
 
 def _try(upstream: Upstream, config: StudentConfig) -> None:
-    log_config(student=config)
-    log_tags({"student": config.student, "labels": config.labels})
-    log_set(upstream.data, "training")
+    log_config(preprocessing=upstream.scale.preprocessing, student=config)
+    log_tags(lineage(upstream, config))
+    log_set(upstream.data, "training", teacher_model_id=upstream.teacher.model_id)
     trained = train_student(upstream, config)
     _, metrics = compare("val", trained, upstream, config)
     log_metrics(metrics, step=trained.history.epochs)  # in place of its learning curves' last point

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from entrypoints.confidence import check_held_out, ensure_held_out
+from entrypoints.confidence import ensure_held_out
 from entrypoints.simulate import ensure_set
 from entrypoints.soft_labels import LabelledSet, label, views_for
 from entrypoints.teacher import Teacher, check_teachers, ensure_teachers
@@ -71,7 +71,6 @@ def check_upstream(scale: Scale) -> None:
     """Raises InputError for what would be refused after hours of other phases."""
     check_teachers(scale)
     check_transfer(scale.student)
-    check_held_out(scale)
 
 
 def ensure_upstream(scale: Scale) -> Upstream:
@@ -80,8 +79,8 @@ def ensure_upstream(scale: Scale) -> Upstream:
     config = as_trained(scale.student)
     transfer = transfer_sets(scale, data, config)  # refused before hours of teacher
     teachers = ensure_teachers(scale, data)
-    views = views_for(scale.student)
-    labelled, *others = [label(scale, of, teachers, views=views) for of in (data, *transfer)]
+    views = views_for(config)
+    labelled, *others = [label(of, teachers, views=views) for of in (data, *transfer)]
     return Upstream(scale, teachers, labelled, tuple(others))
 
 

@@ -17,6 +17,7 @@ from entrypoints.simulate import ensure_set, structures_of
 from tests.processes import working_in
 from tests.versions import MANIFEST, random_volumes, tell_apart
 from tomodistill.errors import InputError
+from tomodistill.evaluation.calibration import Answers, calibration_error, reliability
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.confidence import Calibration, Unknown
 from tomodistill.inference.engines import KerasEngine
@@ -116,9 +117,12 @@ def test_the_table_holds_what_student_and_teacher_make_of_every_item(store):
 
 def test_confidence_is_that_of_the_student(store):
     for row in table(runs("robustness")[0]):
-        rejected = (logits(1, sets()[row["set"]]).max(axis=1) < 0.0).mean()
+        data = sets()[row["set"]]
+        said = logits(1, data)
+        rejected = (said.max(axis=1) < 0.0).mean()
         assert float(row["called unknown"]) == pytest.approx(rejected)
-        assert 0 <= float(row["ECE"]) <= 1
+        bins = reliability(Answers(said, data.labels), temperature=2.0)  # that of its version
+        assert float(row["ECE"]) == pytest.approx(calibration_error(bins))
 
 
 def test_what_it_was_trained_on_is_marked(store):

@@ -27,14 +27,14 @@ class Training:
     learning_rate: float = 3e-4  # at the first step
     schedule: str = "cosine"  # "cosine" to zero, or "constant", which decays by 1e-7 a step
     batch_size: int = 8  # subtomograms; small: with few epochs it is the steps that count
-    epochs: int = 5
+    epochs: int = 5  # at most, through all items that are learned from
     patience: int = 5  # epochs without a better validation loss before training stops
     augment: bool = True  # turn volumes by the legal half turns, and what the next three say
     augment_shift: int = 0  # voxels, largest shift along each axis
     augment_noise: float = 0.0  # its standard deviation; that of a preprocessed volume is 1
     augment_mix: float = 0.0  # largest share of a second volume of the same batch, at most 0.5
     precision: str = "float32"  # "float32", "mixed_bfloat16" or "mixed_float16"; weights: float32
-    seed: int = 0
+    seed: int = 0  # of initial weights, order, views and noise
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -120,7 +120,7 @@ def _check_teacher(name: str, names: list[str]) -> None:
 class StudentConfig(Training):
     """Phase 3: a small network on soft labels, or on hard ones as the control."""
 
-    student: str = "s3"
+    student: str = "s3"  # s1, s2 or s3
     labels: str = "soft"  # "soft", or "hard" for the control on the same budget
     loss: str = "hinton"  # on soft labels: "hinton", "soft_ce" or "logits" (see losses)
     temperature: float = 5.0  # of the soft labels; "hinton" softens the student's answer too

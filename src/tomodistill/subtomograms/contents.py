@@ -49,7 +49,7 @@ def _check_unknown(
         if key in known:
             of, at = known[key]
             raise InputError(
-                expected="transfer items that no part of the student's set holds, each once",
+                expected="transfer items, each once, that no set of the student or held out has",
                 found=f"{data.ids[row]} of {data.path}, which is {of.ids[at]} "
                 f"in the {of.columns['split'][at]} part of {of.path}",
                 todo="Leave it out of the transfer set.",

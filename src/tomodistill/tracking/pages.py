@@ -12,7 +12,7 @@ from typing import Any
 from mlflow.tracking import MlflowClient
 from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 
-VIEW_KEY = "students"  # in the address of the view
+VIEW_KEY = "trained-students"  # in the address of the view
 _VIEW_TAG = f"mlflow.sharedViewState.{VIEW_KEY}"
 _COLUMNS = {  # and their widths in pixels
     "metrics.`val/accuracy`": 120,
@@ -47,7 +47,8 @@ def introduce(experiment_id: str) -> None:
 
 def _view() -> str:
     state: dict[str, Any] = {
-        "searchFilter": "metrics.`val/accuracy` > 0 AND attributes.status = 'FINISHED'",
+        "searchFilter": "metrics.`val/accuracy` > 0 AND attributes.status = 'FINISHED' "
+        "AND tags.`phase` != 'trial'",  # of a sweep
         "orderByKey": "metrics.`val/accuracy`",
         "orderByAsc": False,
         "selectedColumns": list(_COLUMNS),
