@@ -12,7 +12,9 @@ from tomodistill.distillation.losses import (
     agreement,
     hard_label_loss,
     hinton_loss,
+    logits_loss,
     pack_targets,
+    soft_ce_loss,
     soft_label_loss,
 )
 
@@ -85,6 +87,75 @@ def test_the_teachers_own_logits_are_the_minimum(rng: np.random.Generator) -> No
     np.testing.assert_allclose(slope, 0, atol=1e-6)
     loss = hinton_loss(teacher_logits=teacher, student_logits=teacher, temperature=5.0)
     np.testing.assert_array_equal(loss, 0)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 5.0, 20.0])
+def test_soft_ce_loss_against_numpy(rng: np.random.Generator, temperature: float) -> None:
+    teacher, student = random_logits(rng, 6, 4), random_logits(rng, 6, 4)
+    loss = soft_ce_loss(teacher_logits=teacher, student_logits=student, temperature=temperature)
+    wanted = softmax(teacher.astype(np.float64) / temperature, -1)
+    given = log_softmax(student.astype(np.float64), -1)
+    expected = (wanted * (np.log(wanted) - given)).sum(-1)
+    np.testing.assert_allclose(loss, expected, rtol=1e-5, atol=1e-6)
+    slope = gradient(
+        lambda s: soft_ce_loss(teacher_logits=teacher, student_logits=s, temperature=temperature),
+        student,
+    )
+    np.testing.assert_allclose(slope, np.exp(given) - wanted, atol=1e-6)  # that of cross-entropy
+
+
+def test_soft_ce_loss_is_hintons_at_temperature_1(rng: np.random.Generator) -> None:
+    both = {"teacher_logits": random_logits(rng, 6, 4), "student_logits": random_logits(rng, 6, 4)}
+    np.testing.assert_allclose(
+        soft_ce_loss(**both, temperature=1.0), hinton_loss(**both, temperature=1.0), rtol=1e-6
+    )
+
+
+def test_soft_ce_loss_is_finite_where_logits_saturate() -> None:
+    teacher = np.array([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0]], np.float32)
+    student = np.array([[-1e4, 1e4, 0.0], [-1e4, 1e4, 0.0]], np.float32)
+    loss = soft_ce_loss(teacher_logits=teacher, student_logits=student, temperature=5.0)
+    np.testing.assert_allclose(loss, [2e4, 0.0], rtol=1e-6)
+    slope = gradient(
+        lambda s: soft_ce_loss(teacher_logits=teacher, student_logits=s, temperature=5.0), student
+    )
+    np.testing.assert_allclose(slope, [[-1, 1, 0], [0, 0, 0]], atol=1e-6)
+
+
+def test_logits_loss_against_numpy_at_any_size(rng: np.random.Generator) -> None:
+    teacher, student = random_logits(rng, 6, 4), random_logits(rng, 6, 4)
+    teacher[0] *= 1e4
+    loss = logits_loss(teacher_logits=teacher, student_logits=student, temperature=5.0)
+    difference = teacher.astype(np.float64) - student
+    difference -= difference.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(loss, np.square(difference).mean(axis=1) / 2, rtol=1e-5)
+    slope = gradient(
+        lambda s: logits_loss(teacher_logits=teacher, student_logits=s, temperature=5.0), student
+    )
+    np.testing.assert_allclose(slope, -difference / 4, rtol=1e-4, atol=1e-5)
+
+
+def test_logits_loss_is_the_limit_of_hintons(rng: np.random.Generator) -> None:
+    """T^2 KL of N classes tends to the mean square over 2 (Hinton et al. 2015, sect. 2.1)."""
+    both = {"teacher_logits": random_logits(rng, 6, 4), "student_logits": random_logits(rng, 6, 4)}
+    limit = logits_loss(**both, temperature=1.0)
+    np.testing.assert_allclose(hinton_loss(**both, temperature=300.0), limit, rtol=0.03)
+
+
+@pytest.mark.parametrize("name", ["hinton", "soft_ce", "logits"])
+@pytest.mark.parametrize("hard_weight", [0.0, 0.3, 1.0])
+def test_soft_and_hard_labels_share_the_loss(
+    rng: np.random.Generator, name: str, hard_weight: float
+) -> None:
+    teacher, student = random_logits(rng, 3, 1, 4), random_logits(rng, 3, 4)
+    targets = pack_targets(teacher_logits=teacher, labels=np.array([2, 0, -1]))[:, 0]
+    loss = soft_label_loss(5.0, loss=name, hard_weight=hard_weight)(targets, student)
+    soft = soft_label_loss(5.0, loss=name)(targets, student)
+    hard = hard_label_loss(targets, student)
+    expected = (1 - hard_weight) * np.asarray(soft) + hard_weight * np.asarray(hard)
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+    assert np.asarray(hard)[2] == 0  # no label
+    assert not np.allclose(soft, hard)
 
 
 def test_soft_label_loss_learns_from_the_teacher_alone(rng: np.random.Generator) -> None:

@@ -220,7 +220,8 @@ def test_a_test_item_is_refused_whatever_it_is_called_before_a_teacher_is_traine
 def test_the_set_as_its_own_transfer_set_is_refused(data, capsys):
     assert entry(["distill", *command(transfer=str(data.path))]) == 2
     assert (
-        "expected transfer items, each once, that no set of the student or held out has" in capsys.readouterr().err
+        "expected transfer items, each once, that no set of the student or held out has"
+        in capsys.readouterr().err
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
+from tomodistill.distillation.ahead import Ahead
 from tomodistill.distillation.config import StudentConfig, Training
 from tomodistill.distillation.losses import HARD, TEACHER
 from tomodistill.errors import InputError
@@ -126,7 +127,7 @@ class Batches(keras.utils.PyDataset):
 
     `volumes` (n, d, d, d) are preprocessed; `targets` (n, views, 2, classes) hold one set for each
     view in `views`. With one view nothing is turned. The order is that of the data without `seed`,
-    and then nothing is augmented. `workers` threads prepare batches ahead.
+    and then nothing is augmented. `readers` threads prepare batches ahead.
     """
 
     def __init__(
@@ -138,18 +139,22 @@ class Batches(keras.utils.PyDataset):
         batch_size: int,
         seed: int | None = None,
         augmentation: Augmentation | None = None,
-        workers: int = 1,
+        readers: int = 0,
     ) -> None:
-        super().__init__(workers=workers)
+        super().__init__()
         self.volumes, self.targets, self.views = volumes, targets, views
         self.batch_size, self.seed, self.augmentation = batch_size, seed, augmentation
         self.devices = 1  # that share a batch: the last few of an epoch, too few for all, stay out
+        self._ahead = Ahead(self._batch, threads=readers) if readers else None
         self.draw(0)
 
     def __len__(self) -> int:
         return -(-self._items // self.batch_size)
 
     def __getitem__(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        return self._ahead.get(index, count=len(self)) if self._ahead else self._batch(index)
+
+    def _batch(self, index: int) -> tuple[NDArray[Any], NDArray[Any]]:
         rows = self.order[: self._items][index * self.batch_size :][: self.batch_size]
         chosen = int(self.turns[index])
         volumes = np.ascontiguousarray(view(self.volumes[rows], self.views[chosen]))
@@ -165,6 +170,8 @@ class Batches(keras.utils.PyDataset):
         From `seed` and `epoch` alone, so that a training that was interrupted goes on as it would
         have; and a batch is the same whenever and however often Keras asks for it.
         """
+        if self._ahead:
+            self._ahead.forget()
         count = len(self.volumes)
         batches = -(-count // self.batch_size)
         if self.seed is None:

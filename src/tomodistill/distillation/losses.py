@@ -45,9 +45,11 @@ def logits_loss(
 ) -> keras.KerasTensor:
     """(n,) half the mean squared difference of (n, classes) logits (Ba and Caruana 2014, eq. 1).
 
-    What Hinton's loss becomes at high temperature; `temperature` has no part in it.
+    Of each row's logits less their mean, as in the limit of Hinton's loss at high temperature: a
+    constant in all of them changes no probability. `temperature` has no part in it.
     """
-    return ops.mean(ops.square(teacher_logits - student_logits), -1) / 2
+    difference = teacher_logits - student_logits
+    return ops.var(difference, -1) / 2
 
 
 SOFT_LOSSES = {"hinton": hinton_loss, "soft_ce": soft_ce_loss, "logits": logits_loss}

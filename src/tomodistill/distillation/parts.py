@@ -63,5 +63,5 @@ def join_parts(
         batch_size=config.batch_size,
         seed=seed,
         augmentation=augmentation,
-        workers=1 if volumes is not stored else min(_READERS, os.cpu_count() or 1),
+        readers=min(_READERS, os.cpu_count() or 1) if volumes is stored else 0,
     )

@@ -76,7 +76,7 @@ def in_memory_if_they_fit(volumes: PreparedVolumes) -> Volumes:
 
 
 def free_memory() -> int:
-    """Bytes that are free, or the limit of the container or batch job where that is less."""
+    """Bytes that are free, or what its limit leaves a container or batch job where that is less."""
     return min([int(psutil.virtual_memory().available), *_limits()])
 
 
@@ -84,6 +84,11 @@ def _limits() -> Iterator[int]:
     """Of the control group of this process and of those around it (Linux's cgroup v2)."""
     own = _OWN_CGROUP.read_text().rpartition("::/")[2].strip() if _OWN_CGROUP.exists() else ""
     for folder in (_CGROUPS / own, *(_CGROUPS / own).parents):
-        limit = folder / "memory.max"
+        limit, used = folder / "memory.max", folder / "memory.stat"
         if limit.is_file() and (text := limit.read_text().strip()).isdigit():  # or "max"
-            yield int(text)
+            yield max(0, int(text) - _anonymous(used.read_text()))
+
+
+def _anonymous(statistics: str) -> int:
+    """Bytes that cannot be given back, as the file cache can."""
+    return int(dict(line.split() for line in statistics.splitlines())["anon"])
