@@ -17,7 +17,8 @@ import argparse
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -50,9 +51,8 @@ QUICK = {
 }
 STUDENTS = ("s1", "s2", "s3")
 
-# One ingredient changed at a time, from "soft", the recipe of the tables.
+# One ingredient changed at a time, from our recipe on soft labels.
 ABLATION = {
-    "hard": Variant({"labels": "hard"}),
     "no augmentation": Variant({"augment": False, "label_views": "identity"}),
     "soft labels of the unturned volume": Variant({"label_views": "identity"}),
     "soft labels averaged over views": Variant({"label_views": "mean"}),
@@ -92,6 +92,18 @@ def variants(scale: Scale) -> dict[str, Variant]:
     }
 
 
+def of_ablation(scale: Scale) -> dict[str, Variant]:
+    """Our recipe on soft and on hard labels, and every change of the first."""
+    base = RECIPES["best"] if scale.student.optimizer == "sgd" else {}
+    names = ("best recipe, soft", "best recipe, hard") if base else ("soft", "hard")
+    both = dict(zip(names, (Variant(base), Variant({**base, "labels": "hard"})), strict=True))
+    changed = {
+        name: replace(variant, changes={**base, **variant.changes})
+        for name, variant in ABLATION.items()
+    }
+    return both | changed
+
+
 def about(scale: Scale, seeds: Sequence[int], transfer: int, study: Study) -> str:
     """What the numbers are."""
     data = study.data
@@ -104,7 +116,7 @@ def about(scale: Scale, seeds: Sequence[int], transfer: int, study: Study) -> st
         f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}, Python "
         f"{platform.python_version()}, device {KerasEngine(_tiny()).device}, {CORES} cores. 95 % "
         "intervals: Wilson, paired differences and bootstrap over the test items of all seeds; "
-        "speedup: quartiles. Every student sees as many items as any other of its column."
+        "speedup: quartiles. Students of a column take as many steps, but for early stops."
     )
 
 
@@ -122,11 +134,14 @@ def main() -> None:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--students", default=",".join(STUDENTS))
     parser.add_argument("--transfer", type=int, default=0, help="items; 0: as many as the set has")
-    parser.add_argument("--ablation", default="", help="a student, or none")
+    parser.add_argument("--ablation", default="", choices=("", *STUDENTS))
     parser.add_argument("--ablation_seeds", default="0", help="some of the seeds")
     known, rest = parser.parse_known_args()
     scale = _scale(known, rest)
     seeds = [int(seed) for seed in known.seeds.split(",")]
+    ablation_seeds = [int(seed) for seed in known.ablation_seeds.split(",")]
+    if not set(ablation_seeds) <= set(seeds):
+        parser.error("ablation_seeds: some of the seeds")
     transfer = known.transfer or scale.simulation.items
     studies = {seed: Study(scale, seed, known.out, transfer) for seed in seeds}
     of_tables = variants(scale)
@@ -145,9 +160,9 @@ def main() -> None:
     text += [table_1(teachers, found).markdown(), table_2(teachers, found, first).markdown()]
     _write(known.out, text)
     if known.ablation:
-        some = [studies[int(seed)] for seed in known.ablation_seeds.split(",")]
-        ablation = _ablation(known.ablation, some, found[known.ablation]["soft"])
-        _write(known.out, [*text, ablation.markdown()])
+        some = [studies[seed] for seed in ablation_seeds]
+        for ablation in _ablations(known.ablation, some, scale):
+            _write(known.out, [*text, ablation.markdown()])
 
 
 def _scale(known: argparse.Namespace, rest: Sequence[str]) -> Scale:
@@ -158,12 +173,12 @@ def _scale(known: argparse.Namespace, rest: Sequence[str]) -> Scale:
     return configure(known.scale, {**({} if builtin else own), **quick, **flags})
 
 
-def _ablation(network: str, studies: Sequence[Study], soft: list[Result]) -> Table:
-    found = {"soft": soft}
-    for name, variant in ABLATION.items():
+def _ablations(network: str, studies: Sequence[Study], scale: Scale) -> Iterator[Table]:
+    """The table so far, after every variant."""
+    found: dict[str, list[Result]] = {}
+    for name, variant in of_ablation(scale).items():
         found[name] = [_said(study.student(network, name, variant)) for study in studies]
-        print(ablation_table(found).markdown().splitlines()[-1], flush=True)
-    return ablation_table(found)
+        yield ablation_table(found)
 
 
 def _said(result: Result) -> Result:

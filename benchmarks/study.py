@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ from tomodistill.distillation.config import StudentConfig, TeacherConfig, Traini
 from tomodistill.distillation.losses import Loss, accuracy, hard_label_loss, soft_label_loss
 from tomodistill.distillation.parts import Part, join_parts, training_views
 from tomodistill.distillation.soft_labels import (
+    SoftLabels,
     labels_of_views,
     make_soft_labels,
     mean_logits,
@@ -34,6 +35,7 @@ from tomodistill.networks.build import build
 from tomodistill.scales import Scale
 from tomodistill.simulation.structures import load_structures
 from tomodistill.subtomograms.dataset import SubtomogramSet
+from tomodistill.subtomograms.files import whole_file
 from tomodistill.subtomograms.preprocessing import preprocess
 from tomodistill.subtomograms.simulated import write_simulated_set
 from tomodistill.subtomograms.views import legal_views
@@ -59,7 +61,7 @@ class Result:
     variant: str
     seed: int
     parameters: int
-    seconds: float  # of training
+    seconds: float  # of training, since it last went on
     logits: dict[str, Array]  # part -> (m, classes)
     labels: dict[str, NDArray[np.int64]]
 
@@ -111,12 +113,14 @@ class Study:
         nothing = np.zeros((len(rows), len(views), self.classes), np.float32)
         parts = [Part(self.data, rows, nothing)]
 
-        def label(model: keras.Model) -> None:
+        def label(model: keras.Model, path: Path) -> None:
             for of in (self.data, self.transfer):
                 self._label(model, of, member)
 
+        name = f"teacher {member}"
+        made_of = [self.transfer.digest]  # which it labels too
         return self._result(
-            config.teacher, f"teacher {member}", config, parts, hard_label_loss, label
+            config.teacher, name, config, parts, hard_label_loss, made_of, kept=label
         )
 
     def student(self, network: str, name: str, variant: Variant) -> Result:
@@ -142,7 +146,12 @@ class Study:
                 config.temperature, loss=config.loss, hard_weight=config.hard_weight
             )
         )
-        return self._result(network, name, config, parts, loss)
+        made_of = [
+            self._soft_labels(part.data, member).digest
+            for part in parts
+            for member in range(variant.teachers)
+        ]
+        return self._result(network, name, config, parts, loss, made_of, kept=_save)
 
     @property
     def classes(self) -> int:
@@ -151,7 +160,8 @@ class Study:
 
     def _soft(self, data: SubtomogramSet, config: StudentConfig, variant: Variant) -> Array:
         """(n, views, classes) soft labels, of several teachers averaged."""
-        of_all = [self._read(data, member) for member in range(variant.teachers)]
+        members = range(variant.teachers)
+        of_all = [self._soft_labels(data, member).logits for member in members]
         return labels_of_views(
             mean_logits(np.stack(of_all), axis=0),
             given=legal_views(data.columns["tilt_range"]),
@@ -159,11 +169,13 @@ class Study:
             label_views=config.label_views,
         )
 
-    def _read(self, data: SubtomogramSet, member: int) -> Array:
-        return read_soft_labels(self._labels_path(data, member)).logits
+    def _soft_labels(self, data: SubtomogramSet, member: int) -> SoftLabels:
+        found = read_soft_labels(self._labels_path(data, member))
+        assert found.set_digest == data.digest  # so that they may be joined by position
+        return found
 
     def _labels_path(self, data: SubtomogramSet, member: int) -> Path:
-        return self.folder / "work" / f"soft_labels_{member}_{data.path.stem}.h5"
+        return self.folder / f"soft_labels_{member}_{data.path.stem}.h5"
 
     def _label(self, model: keras.Model, data: SubtomogramSet, member: int) -> None:
         engine = KerasEngine(model)
@@ -192,29 +204,40 @@ class Study:
         config: Training,
         parts: Sequence[Part],
         loss: Loss,
-        afterwards: Any = None,
+        made_of: Sequence[str],
+        *,
+        kept: Callable[[keras.Model, Path], None],
     ) -> Result:
-        """Found again, or trained now and kept."""
+        """Found again, or trained now and `kept`."""
         path = self.folder / f"{network}-{name}.npz".replace(" ", "_").replace(",", "")
         counts = [len(part.rows) for part in parts]
-        asked = json.dumps([network, name, vars(config), counts, self.data.digest])
+        settings = [vars(config), vars(self.scale.preprocessing), keras.backend.backend()]
+        asked = json.dumps([network, name, counts, self.data.digest, *made_of, *settings])
         if not _stands(path, asked):
-            model, seconds = self._trained(network, config, parts, loss, _digest(asked.encode()))
-            if afterwards:
-                afterwards(model)
-            else:
-                model.save(path.with_suffix(".keras"))
-            engine, kept = KerasEngine(model), {}
-            for part in ("val", "test"):
-                rows = self.data.rows(part)
-                prepared = self.data.preprocessed(rows, self.scale.preprocessing)
-                kept[part] = engine.logits(prepared).astype(np.float32)
+            checkpoint = Checkpoint(self.folder / "work", _digest(asked.encode()))
+            model, seconds = self._trained(network, config, parts, loss, checkpoint)
+            kept(model, path)
             about = {"asked": asked, "seconds": seconds, "parameters": model.count_params()}
-            np.savez_compressed(path, about=np.array(json.dumps(about)), **kept)
+            with whole_file(path) as partial, partial.open("wb") as file:
+                np.savez_compressed(file, about=np.array(json.dumps(about)), **self._said(model))
+            checkpoint.remove()
         return self._load(path, network, name)
 
+    def _said(self, model: keras.Model) -> dict[str, Array]:
+        """Part -> (m, classes) logits."""
+        engine, preprocessing = KerasEngine(model), self.scale.preprocessing
+        return {
+            part: engine.logits(self.data.preprocessed(self.data.rows(part), preprocessing))
+            for part in ("val", "test")
+        }
+
     def _trained(
-        self, network: str, config: Training, parts: Sequence[Part], loss: Loss, digest: str
+        self,
+        network: str,
+        config: Training,
+        parts: Sequence[Part],
+        loss: Loss,
+        checkpoint: Checkpoint,
     ) -> tuple[keras.Model, float]:
         keras.utils.set_random_seed(config.seed)
         dropout = config.dropout if isinstance(config, TeacherConfig) else None
@@ -235,7 +258,7 @@ class Study:
             loss=loss,
             metrics=[accuracy],
             on_epoch=lambda epoch, curves: _say(network, epoch, curves),
-            checkpoint=Checkpoint(self.folder, digest),
+            checkpoint=checkpoint,
         )
         return model, time.perf_counter() - start
 
@@ -247,6 +270,10 @@ class Study:
         return Result(
             network, name, self.seed, about["parameters"], about["seconds"], logits, labels
         )
+
+
+def _save(model: keras.Model, path: Path) -> None:
+    model.save(path.with_suffix(".keras"))
 
 
 def _say(network: str, epoch: int, curves: Any) -> None:

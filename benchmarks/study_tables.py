@@ -1,9 +1,14 @@
-"""Tables of a study of several seeds, whose items differ: all intervals are over all of them."""
+"""Tables of a study of several seeds, each with items, a teacher and trainings of its own.
+
+Intervals are over the items of all seeds, which tells how well these networks are measured; what
+another training would give, the spread over seeds tells: of a difference the mean over seeds has
+its own interval (Student's t), wide where there are three.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 from study import Result, Study
 
 from tomodistill.evaluation.comparison import paired_difference
@@ -11,6 +16,8 @@ from tomodistill.evaluation.speed import BATCH, paired_ratio
 from tomodistill.evaluation.table import Cell, Column, Interval, Table
 from tomodistill.inference.engines import KerasEngine
 from tomodistill.networks.build import build
+
+CONTROLS = {"soft": "hard", "best": "best recipe, hard"}
 
 
 def accuracy_of(results: Sequence[Result], part: str = "test") -> Interval:
@@ -29,13 +36,27 @@ def gain(better: Sequence[Result], than: Sequence[Result], part: str = "test") -
     return paired_difference(first, second)
 
 
+def gain_over_seeds(
+    better: Sequence[Result], than: Sequence[Result], part: str = "test"
+) -> Interval | None:
+    """Mean over seeds of the difference, with Student's 95 % interval; None of one seed."""
+    gains = [gain([a], [b], part).value for a, b in zip(better, than, strict=True)]
+    if len(gains) < 2:
+        return None
+    mean = float(np.mean(gains))
+    half = float(t.ppf(0.975, len(gains) - 1) * np.std(gains, ddof=1) / len(gains) ** 0.5)
+    return Interval(mean, mean - half, mean + half)
+
+
 def accuracy_rate(students: Sequence[Result], teachers: Sequence[Result]) -> Interval:
     """Student over teacher, pooled over seeds; 95 % interval by bootstrap over items (seed 0)."""
     pairs = np.array(
         [
-            (right, teacher.correct("test")[item])
+            pair
             for student, teacher in zip(students, teachers, strict=True)
-            for item, right in student.correct("test").items()
+            for pair in zip(
+                student.correct("test").values(), teacher.correct("test").values(), strict=True
+            )
         ],
         float,
     )
@@ -54,18 +75,24 @@ def by_seed(results: Sequence[Result], part: str = "test") -> str:
 def table_1(teachers: Sequence[Result], of: dict[str, dict[str, list[Result]]]) -> Table:
     """Accuracy of teacher and students on each kind of label."""
     names = list(next(iter(of.values())))
+    pairs = [(name, than) for name, than in CONTROLS.items() if name in names]
     columns = (
         Column("model"),
         Column("parameters", ",.0f"),
         *(Column(name, ".3f") for name in names),
-        *(Column(f"{name} minus hard", "+.3f") for name in names[1:]),
+        *(Column(f"{name} minus {than}", "+.3f") for name, than in pairs),
+        *(Column(f"{name} minus {than}, over seeds", "+.3f") for name, than in pairs),
         Column(f"by seed: {'; '.join(names)}"),
     )
-    nothing = [None] * (2 * len(names) - 2)
+    nothing = [None] * (len(names) - 1 + 2 * len(pairs))
     teacher = teachers[0].network, teachers[0].parameters, accuracy_of(teachers)
     rows: list[list[Cell]] = [[*teacher, *nothing, by_seed(teachers)]]
     for network, results in of.items():
-        gains = [gain(results[name], results["hard"]) for name in names[1:]]
+        gains = [
+            of_two(results[name], results[than])
+            for of_two in (gain, gain_over_seeds)
+            for name, than in pairs
+        ]
         reached = [accuracy_of(results[name]) for name in names]
         each = "; ".join(by_seed(results[name]) for name in names)
         rows.append([network, results["hard"][0].parameters, *reached, *gains, each])
@@ -107,18 +134,17 @@ def speedup(network: str, study: Study) -> Interval:
 
 
 def ablation_table(found: dict[str, list[Result]]) -> Table:
-    """Validation accuracy of every variant, and its paired difference from "soft"."""
+    """Validation accuracy of every variant, and its paired difference from the first."""
     columns = (
-        Column("student, changed from soft"),
+        Column("student"),
         Column("validation accuracy", ".3f"),
-        Column("minus soft (paired)", "+.3f"),
+        Column("minus the first (paired)", "+.3f"),
         Column("by seed"),
         Column("seconds", ".0f"),
     )
-    rows = []
+    first, rows = next(iter(found.values())), []
     for name, results in found.items():
-        beside = [found["soft"][index] for index in range(len(results))]
         of = float(np.mean([result.seconds for result in results]))
-        difference = None if name == "soft" else gain(results, beside, "val")
+        difference = None if results is first else gain(results, first, "val")
         rows.append([name, accuracy_of(results, "val"), difference, by_seed(results, "val"), of])
     return Table(columns, rows)
