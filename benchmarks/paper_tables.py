@@ -19,6 +19,7 @@ import platform
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -26,8 +27,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from study import CORES, Result, Study, Variant
-from study_tables import ablation_table, by_seed, table_1, table_2
+from study_tables import ablation_table, as_compared, by_seed, table_1, table_2
 
+from tomodistill.evaluation.comparison import Result as Compared
 from tomodistill.evaluation.table import Table
 from tomodistill.inference.engines import KerasEngine
 from tomodistill.networks.build import build
@@ -159,6 +161,7 @@ def main() -> None:
     text = [about(scale, seeds, transfer, first)]
     text += [table_1(teachers, found).markdown(), table_2(teachers, found, first).markdown()]
     _write(known.out, text)
+    _draw(known.out, as_compared(teachers, found, first))
     if known.ablation:
         some = [studies[seed] for seed in ablation_seeds]
         for ablation in _ablations(known.ablation, some, scale):
@@ -186,6 +189,13 @@ def _said(result: Result) -> Result:
     words = f"{result.network} {result.variant}: {of}"
     print(f"seed {result.seed}: {words}, {result.seconds:.0f} s of training", flush=True)
     return result
+
+
+def _draw(out: Path, compared: Sequence[Compared]) -> None:
+    if find_spec("matplotlib"):  # which a machine lent for training may lack
+        from tomodistill.evaluation.figures import comparison_figure
+
+        comparison_figure(compared).savefig(out / "comparison.png", dpi=120)
 
 
 def _write(out: Path, text: Sequence[str]) -> None:

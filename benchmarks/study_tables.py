@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import binomtest, t
 from study import Result, Study
 
+from tomodistill.evaluation.comparison import Result as Compared
 from tomodistill.evaluation.comparison import paired_difference
 from tomodistill.evaluation.speed import BATCH, paired_ratio
 from tomodistill.evaluation.table import Cell, Column, Interval, Table
@@ -120,6 +121,34 @@ def table_2(
         for network, results in of.items()
     ]
     return Table(columns, rows)
+
+
+def as_compared(
+    teachers: Sequence[Result], of: dict[str, dict[str, list[Result]]], study: Study
+) -> list[Compared]:
+    """Teacher and students on hard and on soft labels, as `main` and `compare` draw them."""
+    ratios = {network: speedup(network, study) for network in of}
+    compared = [_as_compared(teachers, "teacher", Interval(1.0, 1.0, 1.0))]
+    return compared + [
+        _as_compared(results[labels], labels, ratios[network])
+        for network, results in of.items()
+        for labels in ("hard", "soft")
+    ]
+
+
+def _as_compared(results: Sequence[Result], labels: str, ratio: Interval) -> Compared:
+    accuracy = accuracy_of(results)
+    metrics = {
+        "cost/parameters": float(results[0].parameters),
+        "test/accuracy": accuracy.value,
+        "test/accuracy_low": accuracy.low,
+        "test/accuracy_high": accuracy.high,
+        "speedup": ratio.value,
+        "speed/speedup_lower": ratio.low,
+        "speed/speedup_upper": ratio.high,
+    }
+    role = "teacher" if labels == "teacher" else "student"
+    return Compared(results[0].network, role, labels, metrics, {"data": "study"})
 
 
 def speedup(network: str, study: Study) -> Interval:

@@ -12,6 +12,7 @@ from tomodistill.evaluation.comparison import CONTROL, Result, label_pairs
 _COLOURS = {"train": "tab:gray", "val": "tab:blue"}
 _OF_LABELS = {"teacher": "tab:gray", "hard labels": "tab:orange", "soft labels": "tab:blue"}
 _LARGEST_BUBBLE, _SMALLEST_BUBBLE = 2500, 12  # square points
+_LIFTS = (0, 16, -16)  # points, of names in turn: networks may be alike
 
 
 def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
@@ -50,8 +51,10 @@ def comparison_figure(results: Sequence[Result]) -> Figure:
     figure = Figure((7.5, 4.8), layout="constrained")
     axes = figure.subplots()
     largest = max(of.metrics["cost/parameters"] for of in results)
+    names = list(dict.fromkeys(of.network for of in results))
     for of in results:
-        _bubble(axes, of, area=_LARGEST_BUBBLE * of.metrics["cost/parameters"] / largest)
+        lift = _LIFTS[names.index(of.network) % len(_LIFTS)]
+        _bubble(axes, of, area=_LARGEST_BUBBLE * of.metrics["cost/parameters"] / largest, lift=lift)
     for hard, soft in label_pairs(results):
         ends = [(of.speedup.value, of.accuracy.value) for of in (hard, soft)]
         axes.annotate("", ends[1], ends[0], arrowprops={"arrowstyle": "->", "shrinkB": 4})
@@ -65,7 +68,7 @@ def comparison_figure(results: Sequence[Result]) -> Figure:
     return figure
 
 
-def _bubble(axes: Axes, of: Result, *, area: float) -> None:
+def _bubble(axes: Axes, of: Result, *, area: float, lift: float) -> None:
     colour = _OF_LABELS["teacher" if of.role == "teacher" else f"{of.labels} labels"]
     at, (accuracy, low, high) = of.speedup.value, of.accuracy
     area = max(area, _SMALLEST_BUBBLE)
@@ -73,7 +76,7 @@ def _bubble(axes: Axes, of: Result, *, area: float) -> None:
     axes.scatter(at, accuracy, area, color=colour, alpha=0.6)
     if of.labels == "soft" or of.role == "teacher":
         label = f"{of.network}\n{of.metrics['cost/parameters']:,.0f} parameters"
-        beside = ((area / np.pi) ** 0.5 + 5, 0)  # points: the bubble's radius and a little
+        beside = ((area / np.pi) ** 0.5 + 5, lift)  # points: the bubble's radius and a little
         axes.annotate(
             label, (at, accuracy), beside, textcoords="offset points", va="center", fontsize=8
         )
