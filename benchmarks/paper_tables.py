@@ -142,7 +142,7 @@ def main() -> None:
     scale = _scale(known, rest)
     seeds = [int(seed) for seed in known.seeds.split(",")]
     ablation_seeds = [int(seed) for seed in known.ablation_seeds.split(",")]
-    if not set(ablation_seeds) <= set(seeds):
+    if known.ablation and not set(ablation_seeds) <= set(seeds):
         parser.error("ablation_seeds: some of the seeds")
     transfer = known.transfer or scale.simulation.items
     studies = {seed: Study(scale, seed, known.out, transfer) for seed in seeds}
