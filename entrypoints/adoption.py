@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import logsumexp
 
+from entrypoints.alike import check_alike
 from entrypoints.training import Trained, make_manifest
 from tomodistill.distillation.training import History
 from tomodistill.errors import InputError
@@ -39,7 +40,7 @@ def adopt(registered: Registered, scale: Scale, data: SubtomogramSet) -> Trained
     model = load_registered(registered)
     if registered.folder:
         manifest = replace(read_manifest(registered.folder), role="teacher", metrics={}, files={})
-        _check_volumes(manifest, data)
+        check_alike(data, manifest)
         _check_unseen(manifest, data)
         return Trained(Classifier(manifest, KerasEngine(model)), model, History({}))
     manifest = _manifest(registered, scale, data)
@@ -60,17 +61,6 @@ def _manifest(registered: Registered, scale: Scale, data: SubtomogramSet) -> Man
         digests={},
     )
     return replace(manifest, training={"adopted": registered.uri})
-
-
-def _check_volumes(manifest: Manifest, data: SubtomogramSet) -> None:
-    for name in ("box", "voxel_spacing", "contrast"):
-        wanted, found = getattr(data.header, name), getattr(manifest, name)
-        if wanted != found:
-            raise InputError(
-                expected=f"a teacher for the set's {name}, {wanted}",
-                found=f"{found}",
-                todo="Choose another teacher, or a set like the one it was trained on.",
-            )
 
 
 def _check_unseen(manifest: Manifest, data: SubtomogramSet) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from entrypoints.alike import check_alike
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.simulate import ensure_set
 from entrypoints.teacher import Teacher, check_teachers, ensure_teachers
@@ -24,9 +25,9 @@ from tomodistill.distillation.soft_labels import (
 )
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
-from tomodistill.inference.version import Manifest, read_manifest
+from tomodistill.inference.version import read_manifest
 from tomodistill.scales import AUTO, Scale
-from tomodistill.subtomograms.dataset import UNLABELLED, SetHeader, SubtomogramSet, open_set
+from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
 from tomodistill.subtomograms.files import remove_abandoned
 from tomodistill.subtomograms.row_file import UNFINISHED_SECONDS
 from tomodistill.subtomograms.views import legal_views
@@ -152,20 +153,6 @@ def ensure_soft_labels(
         load=lambda run: (_load(run, data, teacher, names), run.info.run_id),
         run_id=run_id,
     )
-
-
-def check_alike(data: SubtomogramSet, to: Manifest | SetHeader) -> None:
-    """Raises InputError unless the set is of the kind the teacher was trained on."""
-    labelled = bool((data.labels != UNLABELLED).any())
-    of_labels = ("class_names",) if labelled else ()
-    for name in ("box", "voxel_spacing", "contrast", *of_labels):
-        wanted, found = getattr(to, name), getattr(data.header, name)
-        if wanted != found:
-            raise InputError(
-                expected=f"a set with the teacher's {name}, {wanted}",
-                found=f"{found} in {data.path}",
-                todo="Label a set that matches, or train a teacher on one like it.",
-            )
 
 
 def _views(asked: str, scale: Scale) -> str:

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+from entrypoints.alike import check_alike
 from entrypoints.simulate import ensure_recorded, structures_of
-from entrypoints.soft_labels import check_alike
 from tomodistill.distillation.config import StudentConfig
 from tomodistill.distillation.parts import training_views
 from tomodistill.errors import InputError

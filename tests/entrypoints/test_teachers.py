@@ -162,5 +162,5 @@ def test_a_version_of_ours_for_other_volumes_is_refused(data):
     first = ensure_teacher(scale_of("dsrf3d_v2"), data)
     registered = find_registered(f"models:/{first.model_id}")
     other = replace(data, header=replace(data.header, voxel_spacing=18.0))
-    with pytest.raises(InputError, match=r"the set's voxel_spacing, 18.0; found 17.0"):
+    with pytest.raises(InputError, match=r"the teacher's voxel_spacing, 17.0; found 18.0"):
         adopt(registered, scale_of("dsrf3d_v2"), other)
