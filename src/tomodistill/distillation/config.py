@@ -27,8 +27,8 @@ class Training:
     learning_rate: float = 3e-4  # at the first step
     schedule: str = "cosine"  # "cosine" to zero, or "constant", which decays by 1e-7 a step
     batch_size: int = 8  # subtomograms; small: with few epochs it is the steps that count
-    epochs: int = 5  # at most, through all items that are learned from
-    patience: int = 5  # epochs without a better validation loss before training stops
+    epochs: int = 12  # at most, through all items that are learned from
+    patience: int = 12  # epochs without a better validation loss before training stops
     augment: bool = True  # turn volumes by the legal half turns, and what the next three say
     augment_shift: int = 0  # voxels, largest shift along each axis
     augment_noise: float = 0.0  # its standard deviation; that of a preprocessed volume is 1
@@ -128,8 +128,6 @@ class StudentConfig(Training):
     label_views: str = "matching"  # soft labels of a turned volume: its own; "identity" or "mean"
     transfer: str = "none"  # sets (paths, comma-separated) or how many more items to learn from
     learning_rate: float = 1e-3
-    epochs: int = 12
-    patience: int = 12
 
     def __post_init__(self) -> None:
         super().__post_init__()
