@@ -79,7 +79,7 @@ def ensure_upstream(scale: Scale) -> Upstream:
     config = as_trained(scale.student)
     transfer = transfer_sets(scale, data, config)  # refused before hours of teacher
     teachers = ensure_teachers(scale, data)
-    views = views_for(config)
+    views = views_for(scale.student)  # a control too: it shares those of soft labels
     labelled, *others = [label(of, teachers, views=views) for of in (data, *transfer)]
     return Upstream(scale, teachers, labelled, tuple(others))
 

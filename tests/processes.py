@@ -18,7 +18,10 @@ from typing import Any
 
 import pytest
 
+from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
+
 ROOT = Path(__file__).resolve().parents[1]
+SMOKE_CLASSES = ("clpp", "groel", "rubisco")
 PATIENCE = 120  # seconds: on two busy cores TensorFlow alone takes thirty to import
 
 
@@ -32,6 +35,13 @@ def environment(store: str | None = None, **more: str) -> dict[str, str]:
 def entry_point(name: str, *flags: str) -> list[str]:
     """The command that MLproject runs for an entry point."""
     return [sys.executable, "-m", "entrypoints", name, *flags]
+
+
+def the_set(folder: Path = Path()) -> SubtomogramSet:
+    """What `smoke` trains on, verified; beside it in `folder` lie the held-out classes."""
+    sets = [open_set(path, verify=True) for path in folder.glob("data/sets/*.h5")]
+    (found,) = (data for data in sets if data.header.class_names == SMOKE_CLASSES)
+    return found
 
 
 def free_port() -> int:

@@ -16,7 +16,7 @@ from mlflow.tracking import MlflowClient
 from entrypoints import distill, promote, rollback, simulate, soft_labels, status, teacher
 from entrypoints.__main__ import main as entry
 from tests import processes
-from tests.processes import post, wait_for, working_in
+from tests.processes import post, the_set, wait_for, working_in
 from tomodistill.distillation.soft_labels import make_soft_labels, read_soft_labels
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
@@ -45,7 +45,7 @@ def runs(phase):
 
 
 def test_missing_phases_run_once_and_are_found_again(loop):
-    assert loop == {"simulate": 1, "teacher": 1, "soft_labels": 1, "distill": 3}
+    assert loop == {"simulate": 2, "teacher": 1, "soft_labels": 1, "distill": 3}
 
 
 def test_teacher_and_students_share_metric_names(loop):
@@ -74,8 +74,7 @@ def test_ratios_are_those_of_the_runs(loop):
 
 
 def test_a_damaged_set_is_made_again(loop):
-    path = next(Path("data/sets").glob("*.h5"))
-    digest = open_set(path).digest
+    path, digest = the_set().path, the_set().digest
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
@@ -124,15 +123,18 @@ def test_lineage_is_searchable_and_shown(loop):
         run_id=labels.info.run_id, artifact_path="soft_labels.h5"
     )
     assert read_soft_labels(Path(made)).digest == student.data.tags["soft_labels.sha256"]
-    data = open_set(next(Path("data/sets").glob("*.h5")), verify=True)
+    data = the_set()
     assert student.data.tags["data.sha256"] == data.digest
-    assert shown.dataset_inputs[0].dataset.digest == data.digest[:36]
+    sets = {of.tags[0].value: of.dataset.digest for of in shown.dataset_inputs}
+    assert sets.keys() == {"training", "held out"}
+    assert sets["training"] == data.digest[:36]
 
 
 def test_figures_and_reports_are_artifacts(loop):
     client, run = MlflowClient(), runs("distill")[0]
     figures = {a.path for a in client.list_artifacts(run.info.run_id, "figures")}
-    assert figures == {"figures/learning_curves.png", "figures/test_confusion.png"}
+    names = ("learning_curves", "reliability", "test_confusion", "unknown")
+    assert figures == {f"figures/{name}.png" for name in names}
 
 
 def test_controls_are_logged_and_never_registered(loop):
@@ -151,8 +153,7 @@ def test_an_explicit_phase_that_exists_points_to_it(loop, monkeypatch):
 
 
 def test_soft_labels_of_another_set(loop):
-    made = next(Path("data/sets").glob("*.h5"))
-    other = shutil.copy(made, "other.h5")
+    other = shutil.copy(the_set().path, "other.h5")
     soft_labels.main([*SMOKE, "--set", str(other)])  # the same content: found again
     assert len(runs("soft_labels")) == 1
 
@@ -164,7 +165,7 @@ def test_soft_labels_that_belong_elsewhere_are_made_again(loop, changes, capsys)
     run = runs("soft_labels")[-1]
     stored = Path(run.info.artifact_uri.removeprefix("file://"), "soft_labels.h5")
     right = read_soft_labels(stored)
-    data = open_set(next(Path("data/sets").glob("*.h5")))
+    data = the_set()
     make_soft_labels(
         stored,
         replace(data, digest=changes.get("digest", data.digest)),
@@ -268,7 +269,7 @@ def service(loop):
 
 def test_posted_particles_come_back_from_the_version_in_production(service):
     promote.main(["--version", "1", "--force", "true"])
-    data = open_set(next(Path("data/sets").glob("*.h5")))
+    data = the_set()
     volumes = data.volumes(data.rows("test")[:2])
     write_mrc(Path("particle.mrc"), volumes[0], data.header.voxel_spacing)
     np.save("particles.npy", volumes)

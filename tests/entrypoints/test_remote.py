@@ -13,11 +13,10 @@ from mlflow.tracking import MlflowClient
 
 from entrypoints import distill, promote, rollback, status
 from tests import processes
-from tests.processes import entry_point, environment, post, wait_for, working_in
+from tests.processes import entry_point, environment, post, the_set, wait_for, working_in
 from tomodistill.distillation.soft_labels import read_soft_labels
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.version import MANIFEST, file_digest
-from tomodistill.subtomograms.dataset import open_set
 from tomodistill.tracking.registry import DIGEST_TAG, STUDENTS, download, in_production, resolve
 
 SMOKE = ["--scale", "smoke"]
@@ -61,10 +60,10 @@ def test_teacher_and_soft_labels_come_from_the_server(first, second):
 
 
 def test_both_clients_have_the_same_set_and_teacher(first, second):
-    of_first, of_second = (next(Path(f, "data/sets").glob("*.h5")) for f in (first, second))
-    assert of_first.name == of_second.name
+    of_first, of_second = (the_set(Path(folder)) for folder in (first, second))
+    assert of_first.path.name == of_second.path.name
     digest = runs("distill")[0].data.tags["data.sha256"]
-    assert [open_set(path, verify=True).digest for path in (of_first, of_second)] == [digest] * 2
+    assert [of_first.digest, of_second.digest] == [digest] * 2
     manifests = [next(Path(f, "data/models/teacher").rglob(MANIFEST)) for f in (first, second)]
     teacher = runs("teacher")[0].data.tags[DIGEST_TAG]
     assert [file_digest(path) for path in manifests] == [teacher] * 2
@@ -116,7 +115,7 @@ def test_the_service_follows_production_through_the_server(server, second, capsy
 
 def some_volumes():
     """(2, d, d, d) of the test part."""
-    data = open_set(next(Path("data/sets").glob("*.h5")))
+    data = the_set()
     return data.volumes(data.rows("test")[:2])
 
 
