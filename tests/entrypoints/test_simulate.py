@@ -14,7 +14,7 @@ from tomodistill.evaluation.baseline import Given
 from tomodistill.scales import configure
 from tomodistill.simulation.config import Range
 from tomodistill.simulation.structures import NONE
-from tomodistill.subtomograms import row_file
+from tomodistill.subtomograms import row_file, simulated
 
 # The recipe that brings every box to the SNR asked for, and needs no set's noise level measured.
 FEW = {"recipe": "convolution", "box": "24"}
@@ -81,13 +81,13 @@ def test_an_interrupted_set_is_continued_and_the_same(monkeypatch, capsys):
     monkeypatch.setattr(row_file, "BLOCK_BYTES", 5 * 4 * 24**3)  # five subtomograms
     whole, _ = recorded(seed="5")
     whole.path.unlink()
-    simulated = simulate.simulate
+    make = simulated.simulate
 
     def stopped(*args, **kwargs):
-        yield from islice(simulated(*args, **kwargs), 12)
+        yield from islice(make(*args, **kwargs), 12)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(simulate, "simulate", stopped)
+    monkeypatch.setattr(simulated, "simulate", stopped)
     with pytest.raises(KeyboardInterrupt):
         recorded(seed="5")
     assert not whole.path.exists()
