@@ -12,7 +12,7 @@ from tomodistill.evaluation.comparison import CONTROL, Result, label_pairs
 _COLOURS = {"train": "tab:gray", "val": "tab:blue"}
 _OF_LABELS = {"teacher": "tab:gray", "hard labels": "tab:orange", "soft labels": "tab:blue"}
 _LARGEST_BUBBLE, _SMALLEST_BUBBLE = 2500, 12  # square points
-_LIFTS = (0, 16, -16)  # points, of names in turn: networks may be alike
+_LIFTS = (22, 0, -22)  # points, of names in turn: networks may be alike
 
 
 def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -> Figure:
