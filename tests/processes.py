@@ -44,6 +44,20 @@ def the_set(folder: Path = Path()) -> SubtomogramSet:
     return found
 
 
+def stop_after(count: int, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, interrupted when it is asked for one more."""
+    asked = 0
+
+    def ask(*args: Any, **kwargs: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked > count:
+            raise KeyboardInterrupt
+        return function(*args, **kwargs)
+
+    return ask
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

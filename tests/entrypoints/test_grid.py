@@ -12,7 +12,7 @@ from mlflow.tracking import MlflowClient
 
 from entrypoints import grid, simulate
 from entrypoints.__main__ import main as entry
-from tests.processes import working_in
+from tests.processes import stop_after, working_in
 from tomodistill.scales import configure
 from tomodistill.subtomograms.dataset import open_set
 
@@ -32,19 +32,6 @@ def store(tmp_path_factory):
         patch.undo()
         assert entry(["grid", *COMMAND]) == 0
         yield folder
-
-
-def stop_after(count, function):
-    """`function`, interrupted when it is asked for one more."""
-    asked = []
-
-    def ask(*args, **kwargs):
-        asked.append(args)
-        if len(asked) > count:
-            raise KeyboardInterrupt
-        return function(*args, **kwargs)
-
-    return ask
 
 
 def runs(phase, status="FINISHED"):

@@ -14,7 +14,7 @@ from entrypoints import sweep
 from entrypoints.__main__ import main as entry
 from entrypoints.distill import FLAGS as OF_DISTILL
 from entrypoints.flags import parse_flags, scale_from
-from tests.processes import working_in
+from tests.processes import stop_after, working_in
 from tomodistill.errors import InputError
 from tomodistill.evaluation.sweep import CONTROL, Settings
 from tomodistill.subtomograms.dataset import open_set
@@ -36,19 +36,6 @@ def store(tmp_path_factory):
         patch.undo()
         assert entry(["sweep", *COMMAND]) == 0
         yield folder
-
-
-def stop_after(count, function):
-    """`function`, interrupted when it is asked for one more."""
-    asked = []
-
-    def ask(*args):
-        asked.append(args)
-        if len(asked) > count:
-            raise KeyboardInterrupt
-        return function(*args)
-
-    return ask
 
 
 def runs(phase, status="FINISHED"):
