@@ -27,7 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 from study import CORES, Result, Study, Variant
-from study_tables import ablation_table, as_compared, by_seed, table_1, table_2
+from study_tables import ablation_table, as_compared, by_seed, speedup, table_1, table_2
 
 from tomodistill.evaluation.comparison import Result as Compared
 from tomodistill.evaluation.table import Table
@@ -159,9 +159,10 @@ def main() -> None:
                 results[name].append(_said(study.student(network, name, variant)))
     first = studies[seeds[0]]
     text = [about(scale, seeds, transfer, first)]
-    text += [table_1(teachers, found).markdown(), table_2(teachers, found, first).markdown()]
+    speedups = {network: speedup(network, first) for network in found}
+    text += [table_1(teachers, found).markdown(), table_2(teachers, found, speedups).markdown()]
     _write(known.out, text)
-    _draw(known.out, as_compared(teachers, found, first))
+    _draw(known.out, as_compared(teachers, found, speedups))
     if known.ablation:
         some = [studies[seed] for seed in ablation_seeds]
         for ablation in _ablations(known.ablation, some, scale):

@@ -5,12 +5,13 @@ another training would give, the spread over seeds tells: of a difference the me
 its own interval (Student's t), wide where there are three.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy.stats import binomtest, t
+from scipy.stats import t
 from study import Result, Study
 
+from tomodistill.evaluation.calibration import share
 from tomodistill.evaluation.comparison import Result as Compared
 from tomodistill.evaluation.comparison import paired_difference
 from tomodistill.evaluation.speed import BATCH, paired_ratio
@@ -23,9 +24,7 @@ CONTROLS = {"soft": "hard", "best": "best recipe, hard"}
 
 def accuracy_of(results: Sequence[Result], part: str = "test") -> Interval:
     """Pooled over seeds, whose items differ, with its 95 % interval (Wilson)."""
-    right = [value for of in results for value in of.correct(part).values()]
-    interval = binomtest(sum(right), len(right)).proportion_ci(method="wilson")
-    return Interval(float(np.mean(right)), float(interval.low), float(interval.high))
+    return share(np.array([right for of in results for right in of.correct(part).values()]))
 
 
 def gain(better: Sequence[Result], than: Sequence[Result], part: str = "test") -> Interval:
@@ -101,7 +100,9 @@ def table_1(teachers: Sequence[Result], of: dict[str, dict[str, list[Result]]]) 
 
 
 def table_2(
-    teachers: Sequence[Result], of: dict[str, dict[str, list[Result]]], study: Study
+    teachers: Sequence[Result],
+    of: dict[str, dict[str, list[Result]]],
+    speedups: Mapping[str, Interval],
 ) -> Table:
     """Compression rate, accuracy rates and speedup, all of them ratios to the teacher."""
     names = list(next(iter(of.values())))
@@ -116,7 +117,7 @@ def table_2(
             network,
             teachers[0].parameters / results["hard"][0].parameters,
             *(accuracy_rate(results[name], teachers) for name in names),
-            speedup(network, study),
+            speedups[network],
         ]
         for network, results in of.items()
     ]
@@ -124,13 +125,14 @@ def table_2(
 
 
 def as_compared(
-    teachers: Sequence[Result], of: dict[str, dict[str, list[Result]]], study: Study
+    teachers: Sequence[Result],
+    of: dict[str, dict[str, list[Result]]],
+    speedups: Mapping[str, Interval],
 ) -> list[Compared]:
     """Teacher and students on hard and on soft labels, as `main` and `compare` draw them."""
-    ratios = {network: speedup(network, study) for network in of}
     compared = [_as_compared(teachers, "teacher", Interval(1.0, 1.0, 1.0))]
     return compared + [
-        _as_compared(results[labels], labels, ratios[network])
+        _as_compared(results[labels], labels, speedups[network])
         for network, results in of.items()
         for labels in ("hard", "soft")
     ]

@@ -3,9 +3,6 @@
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
 from entrypoints.confidence import ensure_held_out
 from entrypoints.simulate import ensure_set
 from entrypoints.soft_labels import LabelledSet, label, views_for
@@ -34,11 +31,6 @@ class Upstream:
     def teacher(self) -> Teacher:
         """The first, which students are measured beside."""
         return self.teachers[0]
-
-    @property
-    def teacher_logits(self) -> NDArray[np.float32]:
-        """(n, classes) logits of the set's items as they stand, the mean over the teachers."""
-        return self.labelled.logits[:, 0]
 
     @cached_property
     def held_out(self) -> SubtomogramSet | None:
