@@ -30,13 +30,15 @@ from tomodistill.distillation.soft_labels import (
     read_soft_labels,
 )
 from tomodistill.distillation.training import train
-from tomodistill.inference.engines import KerasEngine
+from tomodistill.inference.keras_engine import KerasEngine
 from tomodistill.networks.build import build
+from tomodistill.networks.table import network as network_of
+from tomodistill.networks.table import seen_by
 from tomodistill.scales import Scale
 from tomodistill.simulation.structures import load_structures
 from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.subtomograms.files import whole_file
-from tomodistill.subtomograms.preprocessing import preprocess
+from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
 from tomodistill.subtomograms.simulated import write_simulated_set
 from tomodistill.subtomograms.views import legal_views
 
@@ -182,19 +184,20 @@ class Study:
         make_soft_labels(
             self._labels_path(data, member),
             data,
-            lambda volumes: engine.logits(self._prepared(volumes)),
+            lambda volumes: engine.logits(self.prepared(volumes, self.scale.teacher.teacher)),
             views=legal_views(data.columns["tilt_range"]),
             class_names=data.header.class_names,
             teacher_digest=_digest(*(weight.tobytes() for weight in model.get_weights())),
         )
 
-    def _prepared(self, volumes: Array) -> Array:
+    def prepared(self, volumes: Array, network: str) -> Array:
+        """(n, e, e, e) of stored (n, d, d, d): what that network sees."""
         header = self.data.header
         return preprocess(
             volumes,
             voxel_spacing=header.voxel_spacing,
             contrast=header.contrast,
-            parameters=self.scale.preprocessing,
+            parameters=self._seen(network),
         )
 
     def _result(
@@ -211,7 +214,7 @@ class Study:
         """Found again, or trained now and `kept`."""
         path = self.folder / f"{network}-{name}.npz".replace(" ", "_").replace(",", "")
         counts = [len(part.rows) for part in parts]
-        settings = [vars(config), vars(self.scale.preprocessing), keras.backend.backend()]
+        settings = [vars(config), vars(self._seen(network)), keras.backend.backend()]
         asked = json.dumps([network, name, counts, self.data.digest, *made_of, *settings])
         if not _stands(path, asked):
             checkpoint = Checkpoint(self.folder / "work", _digest(asked.encode()))
@@ -219,13 +222,18 @@ class Study:
             kept(model, path)
             about = {"asked": asked, "seconds": seconds, "parameters": model.count_params()}
             with whole_file(path) as partial, partial.open("wb") as file:
-                np.savez_compressed(file, about=np.array(json.dumps(about)), **self._said(model))
+                np.savez_compressed(
+                    file, about=np.array(json.dumps(about)), **self._said(model, network)
+                )
             checkpoint.remove()
         return self._load(path, network, name)
 
-    def _said(self, model: keras.Model) -> dict[str, Array]:
+    def _seen(self, network: str) -> Preprocessing:
+        return seen_by(network_of(network), self.scale.preprocessing, self.data.header.box)
+
+    def _said(self, model: keras.Model, network: str) -> dict[str, Array]:
         """Part -> (m, classes) logits."""
-        engine, preprocessing = KerasEngine(model), self.scale.preprocessing
+        engine, preprocessing = KerasEngine(model), self._seen(network)
         return {
             part: engine.logits(self.data.preprocessed(self.data.rows(part), preprocessing))
             for part in ("val", "test")
@@ -241,8 +249,9 @@ class Study:
     ) -> tuple[keras.Model, float]:
         keras.utils.set_random_seed(config.seed)
         dropout = config.dropout if isinstance(config, TeacherConfig) else None
-        model = build(network, box=self.data.header.box, classes=self.classes, dropout=dropout)
-        views, preprocessing = training_views(self.data, config), self.scale.preprocessing
+        box = self.scale.preprocessing.edge(self.data.header.box)
+        model = build(network, box=box, classes=self.classes, dropout=dropout)
+        views, preprocessing = training_views(self.data, config), self._seen(network)
         rows = self.data.rows("val")
         no_views = np.zeros((len(rows), 1, self.classes), np.float32)
         val = Part(self.data, rows, no_views)

@@ -14,9 +14,9 @@ from study import Result, Study
 from tomodistill.evaluation.calibration import share
 from tomodistill.evaluation.comparison import Result as Compared
 from tomodistill.evaluation.comparison import paired_difference
-from tomodistill.evaluation.speed import BATCH, paired_ratio
+from tomodistill.evaluation.speed import BATCH, Network, paired_ratio
 from tomodistill.evaluation.table import Cell, Column, Interval, Table
-from tomodistill.inference.engines import KerasEngine
+from tomodistill.inference.keras_engine import KerasEngine
 from tomodistill.networks.build import build
 
 CONTROLS = {"soft": "hard", "best": "best recipe, hard"}
@@ -155,13 +155,16 @@ def _as_compared(results: Sequence[Result], labels: str, ratio: Interval) -> Com
 
 def speedup(network: str, study: Study) -> Interval:
     """Median and quartiles of paired rounds in this process; weights do not matter."""
-    box = study.data.header.box
-    teacher, student = (
-        KerasEngine(build(name, box=box, classes=study.classes)).logits
-        for name in (study.scale.teacher.teacher, network)
-    )
-    volumes = study.data.preprocessed(study.data.rows("val")[:BATCH], study.scale.preprocessing)
+    teacher, student = (_untrained(name, study) for name in (study.scale.teacher.teacher, network))
+    volumes = study.data.volumes(study.data.rows("val")[:BATCH])
     return Interval(*vars(paired_ratio(teacher=teacher, student=student, volumes=volumes)).values())
+
+
+def _untrained(network: str, study: Study) -> Network:
+    """From stored volumes to logits."""
+    box = study.scale.preprocessing.edge(study.data.header.box)
+    engine = KerasEngine(build(network, box=box, classes=study.classes))
+    return lambda volumes: engine.logits(study.prepared(volumes, network))
 
 
 def ablation_table(found: dict[str, list[Result]]) -> Table:

@@ -10,7 +10,7 @@ from entrypoints.training import Trained, make_manifest
 from tomodistill.distillation.training import History
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
-from tomodistill.inference.engines import KerasEngine
+from tomodistill.inference.keras_engine import KerasEngine
 from tomodistill.inference.version import Manifest, read_manifest
 from tomodistill.networks.adopted import with_logits
 from tomodistill.scales import Scale
@@ -44,7 +44,8 @@ def adopt(registered: Registered, scale: Scale, data: SubtomogramSet) -> Trained
         _check_unseen(manifest, data)
         return Trained(Classifier(manifest, KerasEngine(model)), model, History({}))
     manifest = _manifest(registered, scale, data)
-    model = with_logits(model, box=manifest.box, classes=len(manifest.class_names))
+    box = manifest.preprocessing.edge(manifest.box)
+    model = with_logits(model, box=box, classes=len(manifest.class_names))
     trained = Trained(Classifier(manifest, KerasEngine(model)), model, History({}))
     _check_probabilities(trained.classifier, data)
     return trained

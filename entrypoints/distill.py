@@ -12,6 +12,7 @@ import numpy as np
 
 from entrypoints.confidence import SOURCES as OF_CONFIDENCE
 from entrypoints.confidence import check_held_out, with_confidence
+from entrypoints.engines import exported
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.measure import measure
 from entrypoints.training import SOURCES, Trained, fit, make_manifest, record
@@ -28,7 +29,8 @@ from tomodistill.distillation.parts import training_views
 from tomodistill.evaluation.comparison import Result, summary
 from tomodistill.inference.version import Manifest
 from tomodistill.networks.build import build
-from tomodistill.networks.table import NETWORKS, check_box
+from tomodistill.networks.table import check_box, network, seen_by
+from tomodistill.scales import Scale
 from tomodistill.subtomograms.contents import check_new
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_description, log_set, log_tags
@@ -43,7 +45,7 @@ FLAGS = scale_flags("simulation", "preprocessing", "teacher", "student", "confid
 def main(arguments: list[str]) -> None:
     """The entry point."""
     scale = scale_from(parse_flags(__doc__, FLAGS, arguments))
-    check_box(NETWORKS[scale.student.student], scale.simulation.box)  # before hours of teacher
+    check_student(scale)
     check_upstream(scale)
     check_held_out(scale)
     run_id = take_over_run()
@@ -51,6 +53,12 @@ def main(arguments: list[str]) -> None:
     version = f"version {result.version} of {STUDENTS}"
     kept = version if result.version else "a control, never registered"
     print(f"{result.network} on {result.labels} labels: {summary(result)}; {kept}")
+
+
+def check_student(scale: Scale) -> None:
+    """Raises InputError for a box too small for the student, before hours of teacher."""
+    box = scale.preprocessing.edge(scale.simulation.box)
+    check_box(network(scale.student.student), box)
 
 
 def ensure_student(
@@ -89,11 +97,12 @@ def student_digest(upstream: Upstream, config: StudentConfig) -> str:
 
 def train_student(upstream: Upstream, config: StudentConfig) -> Trained:
     """A student on what `upstream` has, whose transfer sets and views are those of `config`."""
-    config = as_trained(config)
+    config, preprocessing = as_trained(config), upstream.scale.preprocessing
     data, views = upstream.data, training_views(upstream.data, config)
+    box, classes = preprocessing.edge(data.header.box), len(data.header.class_names)
     keras.utils.set_random_seed(config.seed)
     return fit(
-        build(config.student, box=data.header.box, classes=len(data.header.class_names)),
+        build(config.student, box=box, classes=classes),
         data,
         _manifest(upstream, config),
         config,
@@ -112,12 +121,13 @@ def _loss(config: StudentConfig) -> Loss:
 
 def _manifest(upstream: Upstream, config: StudentConfig) -> Manifest:
     """What is known before training; its ranges are those of all that is learned from."""
+    common, box = upstream.scale.preprocessing, upstream.data.header.box
     manifest = make_manifest(
         upstream.data,
         network=config.student,
         role="student",
         config=config,
-        preprocessing=upstream.scale.preprocessing,
+        preprocessing=seen_by(network(config.student), common, box),
         digests=upstream.digests(config),
     )
     sets = [upstream.data, *(of.data for of in upstream.transfer_of(config))]
@@ -138,10 +148,11 @@ def _distill(upstream: Upstream, config: StudentConfig) -> None:
     trained, confidence = with_confidence(
         train_student(upstream, config), upstream.scale, upstream.data, upstream.held_out
     )
-    test, metrics = measure(trained, upstream, config)
-    metrics |= confidence | {"train/items": _items(upstream, config)}
-    name = f"{config.student}-{config.labels}"
-    logged = record(name, trained, upstream.data, test=test, metrics=metrics)
+    name = f"{config.student}-{config.labels}".replace(".", "_")  # as MLflow will have it
+    with exported(trained.model, trained.classifier, upstream.data) as engines:
+        test, metrics = measure(trained, engines, upstream, config)
+        metrics |= confidence | {"train/items": _items(upstream, config)}
+        logged = record(name, trained, upstream.data, engines=engines, test=test, metrics=metrics)
     reached = summary(Result(config.student, "student", config.labels, metrics))
     log_description(reached)
     if config.labels == "soft":  # a control is never registered

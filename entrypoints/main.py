@@ -11,7 +11,7 @@ from entrypoints.distill import ensure_student
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.upstream import check_upstream, ensure_upstream
 from tomodistill.distillation.config import StudentConfig
-from tomodistill.networks.table import NETWORKS, check_box
+from tomodistill.networks.table import check_box, network
 from tomodistill.scales import Scale
 from tomodistill.tracking.links import run_url
 from tomodistill.tracking.records import log_config, log_set
@@ -52,7 +52,7 @@ def _students(names: str, scale: Scale) -> list[StudentConfig]:
         for labels in LABELS
     ]
     for config in configs:
-        check_box(NETWORKS[config.student], scale.simulation.box)
+        check_box(network(config.student), scale.preprocessing.edge(scale.simulation.box))
     check_upstream(scale)
     check_held_out(scale)
     return configs

@@ -5,13 +5,12 @@ of its own. Trials that are finished are found again, so that an interrupted swe
 is registered, and no trial sees the test part.
 """
 
-import shlex
 from collections.abc import Sequence
 from itertools import product
 
-from entrypoints.distill import lineage, student_digest, train_student
+from entrypoints.distill import check_student, student_digest
 from entrypoints.flags import parse_flags, scale_flags, scale_from
-from entrypoints.measure import compare
+from entrypoints.trials import TRIAL, distil_command, train_trial
 from entrypoints.upstream import Upstream, as_trained, check_upstream, ensure_upstream
 from tomodistill.distillation.config import StudentConfig
 from tomodistill.evaluation.sweep import (
@@ -27,7 +26,6 @@ from tomodistill.evaluation.sweep import (
 )
 from tomodistill.evaluation.sweep_figures import temperature_figure, transfer_figure
 from tomodistill.evaluation.table import Interval
-from tomodistill.networks.table import NETWORKS, check_box
 from tomodistill.scales import Scale
 from tomodistill.tracking.links import run_url
 from tomodistill.tracking.records import (
@@ -35,7 +33,6 @@ from tomodistill.tracking.records import (
     log_description,
     log_figure,
     log_metrics,
-    log_set,
     log_tags,
     log_text,
 )
@@ -67,7 +64,7 @@ def main(arguments: list[str]) -> None:
     given, run_id = parse_flags(__doc__, FLAGS, arguments), take_over_run()
     scales = _scales(given)  # a value that is wrong is refused before hours of teacher
     first, name = scales[0], scales[0].student.student
-    check_box(NETWORKS[name], first.simulation.box)
+    check_student(first)
     for scale in _by_transfer(scales).values():
         check_upstream(scale)
     with phase_run("sweep", name=f"sweep of {name}, {len(scales)} trials", run_id=run_id) as run:
@@ -115,10 +112,10 @@ def _trials(scales: Sequence[Scale]) -> list[Trial]:
 def _ensure_trial(upstream: Upstream, config: StudentConfig) -> Trial:
     settings = _settings(upstream, config)
     return ensure(
-        "trial",
+        TRIAL,
         digest=student_digest(upstream, config),
         name=f"{config.student}, {settings}, seed {config.seed}",
-        make=lambda: _try(upstream, as_trained(config)),
+        make=lambda: train_trial(upstream, as_trained(config)),
         load=lambda run: _trial(run, settings, config.seed),
     )
 
@@ -128,17 +125,6 @@ def _settings(upstream: Upstream, config: StudentConfig) -> Settings:
         return Settings(CONTROL, None, "none", 0)
     temperature = None if config.loss == _NO_TEMPERATURE else config.temperature
     return Settings(config.loss, temperature, config.transfer, upstream.transfer_items)
-
-
-def _try(upstream: Upstream, config: StudentConfig) -> None:
-    log_config(preprocessing=upstream.scale.preprocessing, student=config)
-    log_tags(lineage(upstream, config))
-    log_set(upstream.data, "training", teacher_model_id=upstream.teacher.model_id)
-    trained = train_student(upstream, config)
-    _, metrics = compare("val", trained, upstream, config)
-    log_metrics(metrics, step=trained.history.epochs)  # in place of its learning curves' last point
-    if trained.checkpoint:
-        trained.checkpoint.remove()
 
 
 def _trial(run: Run, settings: Settings, seed: int) -> Trial:
@@ -156,14 +142,12 @@ def _trial(run: Run, settings: Settings, seed: int) -> Trial:
 
 def _command(given: dict[str, str], student: str, best: Settings) -> str:
     """What distils with the best settings, and else as this sweep was asked to."""
-    flags = {flag: text for flag, text in given.items() if flag in _OF_ALL and text != FLAGS[flag]}
-    flags |= {"student": student, "loss": best.loss}
+    flags = {"student": student, "loss": best.loss}
     if best.temperature is not None:
         flags["temperature"] = f"{best.temperature:.15g}"
     if best.transfer_items:
         flags["transfer"] = best.transfer
-    words = (f"-P {shlex.quote(f'{flag}={text}')}" for flag, text in flags.items())
-    return f"mlflow run . -e distill {' '.join(words)}"
+    return distil_command(given, _OF_ALL, flags)
 
 
 def _record(trials: Sequence[Trial], found: Sequence[Choice], command: str) -> None:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from entrypoints.adoption import adopt, check_classes
+from entrypoints.engines import exported
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.simulate import ensure_set
 from entrypoints.training import (
@@ -30,7 +31,7 @@ from tomodistill.distillation.losses import accuracy, hard_label_loss
 from tomodistill.distillation.parts import training_views
 from tomodistill.evaluation.baseline import power_spectrum_accuracy
 from tomodistill.networks.build import build
-from tomodistill.networks.table import NETWORKS, check_box
+from tomodistill.networks.table import check_box, network
 from tomodistill.scales import Scale
 from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.tracking.adoption import Registered, find_registered
@@ -68,7 +69,7 @@ def check_teachers(scale: Scale, data: SubtomogramSet | None = None) -> None:
     """
     for config in members(scale.teacher):
         if not is_registered(config.teacher):
-            check_box(NETWORKS[config.teacher], scale.simulation.box)
+            check_box(network(config.teacher), scale.preprocessing.edge(scale.simulation.box))
             continue
         registered = find_registered(config.teacher)
         if data:
@@ -154,8 +155,8 @@ def _train(scale: Scale, data: SubtomogramSet) -> None:
     _describe(scale, data, name=config.teacher)
     log_config(preprocessing=scale.preprocessing, teacher=config)
     keras.utils.set_random_seed(config.seed)
-    classes = len(header.class_names)
-    model = build(config.teacher, box=header.box, classes=classes, dropout=config.dropout)
+    box, classes = scale.preprocessing.edge(header.box), len(header.class_names)
+    model = build(config.teacher, box=box, classes=classes, dropout=config.dropout)
     manifest = make_manifest(
         data,
         network=config.teacher,
@@ -194,7 +195,8 @@ def _record(name: str, trained: Trained, scale: Scale, data: SubtomogramSet) -> 
     for part, evaluation in parts.items():
         metrics |= evaluation.metrics(part)
     metrics["test/power_spectrum_accuracy"] = _control(scale, data)
-    logged = record(name, trained, data, test=parts["test"], metrics=metrics)
+    with exported(trained.model, trained.classifier, data) as engines:
+        logged = record(name, trained, data, engines=engines, test=parts["test"], metrics=metrics)
     log_tags({"model.id": logged.model_id, DIGEST_TAG: logged.digest})
 
 

@@ -33,7 +33,7 @@ class Scale:
         self._check_held_out("held_out_b", self.confidence.classes_b)
 
     def _check_shift(self) -> None:
-        most = self.simulation.box // 4
+        most = self.preprocessing.edge(self.simulation.box) // 4
         for phase, training in (("teacher", self.teacher), ("student", self.student)):
             if training.augment_shift > most:
                 flag = flag_name(phase, "augment_shift")

@@ -97,6 +97,7 @@ def legal_augmentation(
     if not (config.augment_shift or config.augment_noise or config.augment_mix):
         return None
     _check_mix(config, tilt_ranges)
+    edge = preprocessing.edge(header.box)
     prepare = partial(
         preprocess,
         voxel_spacing=header.voxel_spacing,
@@ -108,7 +109,7 @@ def legal_augmentation(
         noise=config.augment_noise,
         mix=config.augment_mix,
         temperature=config.temperature if isinstance(config, StudentConfig) else 1.0,
-        measured=measured_halves(header.box, tilt_ranges) if config.augment_noise else None,
+        measured=measured_halves(edge, tilt_ranges) if config.augment_noise else None,
         response=response(header.box, prepare),
     )
 

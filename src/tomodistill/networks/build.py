@@ -6,16 +6,16 @@ from dataclasses import replace
 
 import keras
 
-from tomodistill.networks.table import (
-    NETWORKS,
+from tomodistill.networks.layers import (
     Bottleneck,
     Convolution,
+    GlobalPooling,
     Layer,
     Network,
     Padding,
     Pooling,
-    check_box,
 )
+from tomodistill.networks.table import check_box, network
 
 # He initialisation keeps the variance through ReLU layers: with Keras's default the teacher saw
 # noisy subtomograms for whole epochs before its loss left ln(classes).
@@ -24,15 +24,16 @@ _WEIGHTED = (keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
 
 
 def build(name: str, *, box: int, classes: int, dropout: float | None = None) -> keras.Model:
-    """Keras model (n, box, box, box, 1) -> (n, classes) logits.
+    """Keras model (n, e, e, e, 1) -> (n, classes) logits for boxes of `box` voxels.
 
+    The input's edge e is the box's, or what the network's binning leaves of it.
     `dropout` replaces the table's after each dense layer; the one inside the blocks of `rb3d`
     belongs to them and stays. Raises InputError if the box is too small for the network.
     """
-    network = NETWORKS[name] if dropout is None else replace(NETWORKS[name], dropout=dropout)
-    check_box(network, box)
-    inputs = keras.Input((box, box, box, 1), name="subtomogram")
-    features = _dense(network, _features(network, inputs))
+    found = network(name) if dropout is None else replace(network(name), dropout=dropout)
+    check_box(found, box)
+    inputs = keras.Input((*[found.edge(box)] * 3, 1), name="subtomogram")
+    features = _dense(found, _features(found, inputs))
     logits = keras.layers.Dense(classes, name="logits")(features)
     return keras.Model(inputs, logits, name=name)
 
@@ -48,10 +49,12 @@ def _features(network: Network, x: keras.KerasTensor) -> keras.KerasTensor:
 
 def _apply(layer: Layer, x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
     match layer:
-        case Convolution(width):
-            return _convolution(x, width, edge=3, name=name)
+        case Convolution(width, edge, stride):
+            return _convolution(x, width, edge=edge, stride=stride, name=name)
         case Pooling(size):
             return keras.layers.MaxPooling3D(size, name=name)(x)
+        case GlobalPooling():
+            return keras.layers.GlobalAveragePooling3D(name=name)(x)
         case Padding(margin):
             return keras.layers.ZeroPadding3D(margin, name=name)(x)
         case Bottleneck():
@@ -70,16 +73,29 @@ def _bottleneck(block: Bottleneck, x: keras.KerasTensor, *, name: str) -> keras.
 
 
 def _convolution(
-    x: keras.KerasTensor, width: int, *, edge: int, name: str, activation: str | None = "relu"
+    x: keras.KerasTensor,
+    width: int,
+    *,
+    edge: int,
+    name: str,
+    stride: int = 1,
+    activation: str | None = "relu",
 ) -> keras.KerasTensor:
     layer = keras.layers.Conv3D(
-        width, edge, padding="same", activation=activation, kernel_initializer=_INIT, name=name
+        width,
+        edge,
+        stride,
+        padding="same",
+        activation=activation,
+        kernel_initializer=_INIT,
+        name=name,
     )
     return layer(x)
 
 
 def _dense(network: Network, x: keras.KerasTensor) -> keras.KerasTensor:
-    x = keras.layers.Flatten(name="flatten")(x)
+    if len(x.shape) > 2:
+        x = keras.layers.Flatten(name="flatten")(x)
     for layer, width in enumerate(network.dense, 1):
         dense = keras.layers.Dense(
             width, activation="relu", kernel_initializer=_INIT, name=f"fc{layer}"

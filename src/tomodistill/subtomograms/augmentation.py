@@ -69,9 +69,10 @@ def filtered_noise(transfer: NDArray[Any], rng: np.random.Generator) -> NDArray[
 def response(
     box: int, prepare: Callable[[NDArray[np.float32]], NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """(1, d, d, d//2 + 1) amplitude that `prepare`, linear but for its scale, leaves of white.
+    """(1, e, e, e//2 + 1) amplitude that `prepare`, linear but for its scale, leaves of white.
 
     With it, noise looks to a network as that in the volumes does: cut off where theirs is.
+    `prepare` takes (1, d, d, d) and gives (1, e, e, e), which is smaller if it crops.
     """
     impulse = np.zeros((1, box, box, box), np.float32)
     impulse[0, 0, 0, 0] = 1

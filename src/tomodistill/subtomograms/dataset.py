@@ -95,8 +95,8 @@ class SubtomogramSet:
     def preprocessed(
         self, rows: NDArray[np.int64], parameters: Preprocessing
     ) -> NDArray[np.float32]:
-        """(m, d, d, d) volumes at positions `rows` as networks see them."""
-        prepared = np.empty((len(rows), *[self.header.box] * 3), np.float32)
+        """(m, e, e, e) volumes at positions `rows` as networks see them."""
+        prepared = np.empty((len(rows), *[parameters.edge(self.header.box)] * 3), np.float32)
         step = rows_per_block(4 * self.header.box**3)
         for start in range(0, len(rows), step):  # filters need several times a block's memory
             block = slice(start, start + step)

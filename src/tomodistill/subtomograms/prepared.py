@@ -44,7 +44,8 @@ class PreparedVolumes:
     ) -> None:
         self.parts, self.preprocessing = parts, preprocessing
         self.ends = np.cumsum([len(rows) for _, rows in parts])
-        self.shape = (int(self.ends[-1]), *[parts[0][0].header.box] * 3)
+        edge = preprocessing.edge(parts[0][0].header.box)
+        self.shape = (int(self.ends[-1]), edge, edge, edge)
 
     def __len__(self) -> int:
         return self.shape[0]
