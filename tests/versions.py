@@ -1,14 +1,19 @@
 """Tiny model versions: s3 on three classes with random weights, whose answers differ."""
 
-from dataclasses import replace
+from collections.abc import Iterable
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import keras
 import numpy as np
 
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.confidence import Calibration, Unknown
-from tomodistill.inference.engines import KerasEngine
+from tomodistill.inference.export import write_openvino
+from tomodistill.inference.gate import Figures
+from tomodistill.inference.keras_engine import KerasEngine
 from tomodistill.inference.version import Manifest, write_version
 from tomodistill.networks.build import build
 from tomodistill.subtomograms.preprocessing import Preprocessing
@@ -44,6 +49,15 @@ UNKNOWN = Unknown(
     candidates={"max_probability": 0.9, "energy": 0.8},
     measured={"rejected": 0.7},
 )
+PASSED = Figures(
+    agreement=1.0,
+    accuracy=0.9,
+    reference_accuracy=0.9,
+    largest_difference=1e-5,
+    items=40,
+    passed=True,
+)
+FAILED = replace(PASSED, agreement=0.8, accuracy=0.7, passed=False)
 
 
 def random_volumes(count: int, seed: int = 1, box: int = BOX) -> np.ndarray:
@@ -51,16 +65,32 @@ def random_volumes(count: int, seed: int = 1, box: int = BOX) -> np.ndarray:
     return rng.normal(3.0, 2.0, size=(count, box, box, box)).astype(np.float32)
 
 
-def write_random_version(folder: Path, *, seed: int, **known: Calibration | Unknown) -> Path:
+def write_random_version(folder: Path, *, seed: int, **known: Any) -> Path:
     """A sound version; another seed, other answers. `known`: fields of its manifest."""
-    keras.utils.set_random_seed(seed)
-    model = build("s3", box=BOX, classes=len(MANIFEST.class_names))
-    probe = random_volumes(4, seed=0)
-    tell_apart(model, probe, favourite=seed % 3)
+    return _write(folder, seed, known, ())
+
+
+def write_openvino_version(folder: Path, *, seed: int, **figures: Figures) -> Path:
+    """The same version with OpenVINO's files; `figures` of OpenVINO in each precision."""
+    of_openvino = {precision: asdict(reached) for precision, reached in figures.items()}
+    known = {"engines": {"keras": {"float32": {}}, "openvino": of_openvino}}
+    with TemporaryDirectory() as work:
+        return _write(folder, seed, known, write_openvino(_random_model(seed), Path(work)))
+
+
+def _write(folder: Path, seed: int, known: dict[str, Any], artifacts: Iterable[Path]) -> Path:
+    model, probe = _random_model(seed), random_volumes(4, seed=0)
     logits = Classifier(MANIFEST, KerasEngine(model)).logits(probe)
     manifest = replace(MANIFEST, metrics={"seed": float(seed)}, **known)
-    write_version(folder, manifest, model, probe=probe, probe_logits=logits)
+    write_version(folder, manifest, model, probe=probe, probe_logits=logits, artifacts=artifacts)
     return folder
+
+
+def _random_model(seed: int) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    model = build("s3", box=BOX, classes=len(MANIFEST.class_names))
+    tell_apart(model, random_volumes(4, seed=0), favourite=seed % 3)
+    return model
 
 
 def tell_apart(model: keras.Model, probe: np.ndarray, *, favourite: int) -> None:

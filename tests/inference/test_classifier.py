@@ -1,6 +1,7 @@
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,17 @@ from tomodistill.inference import confidence
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.version import file_digest, load_model
 from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
+
+
+class Undecided:
+    """An engine that takes no time, where only what comes before it matters."""
+
+    name, device, precision = "none", "cpu", "float32"
+
+    def logits(self, volumes: np.ndarray) -> np.ndarray:
+        return np.zeros((len(volumes), 3), np.float32)
+
+    def warm_up(self) -> None: ...
 
 
 def test_it_is_the_network_after_preprocessing(
@@ -67,6 +79,47 @@ def test_another_box_is_refused(classifier: Classifier, shape: tuple[int, ...]) 
         classifier.probabilities(np.ones(shape, np.float32))
     assert caught.value.expected == "boxes of 27 x 27 x 27 voxels"
     assert caught.value.found == " x ".join(map(str, shape[1:]))
+
+
+@pytest.mark.parametrize("dtype", [complex, object, bool, "U1"])
+def test_what_are_no_real_numbers_is_refused(classifier: Classifier, dtype: object) -> None:
+    volumes = np.ones((1, 27, 27, 27), dtype)
+    with pytest.raises(InputError, match=f"volumes of real numbers.* found {volumes.dtype}"):
+        classifier.probabilities(volumes)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int64, np.float16, np.float64, ">f4"])
+def test_other_real_numbers_are_converted(
+    classifier: Classifier, version_volumes: np.ndarray, dtype: object
+) -> None:
+    volumes = np.rint(10 * np.abs(version_volumes[:2]))
+    expected = classifier.logits(volumes)
+    np.testing.assert_allclose(classifier.logits(volumes.astype(dtype)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("item", [0, 69, 280])
+@pytest.mark.parametrize("voxel", [(0, 0, 0), (13, 1, 26)])
+def test_what_is_not_finite_is_refused_with_its_position(
+    classifier: Classifier,
+    version_volumes: np.ndarray,
+    value: float,
+    item: int,
+    voxel: tuple[int, int, int],
+) -> None:
+    volumes = np.resize(version_volumes, (item + 1, 27, 27, 27))  # a copy
+    volumes[(item, *voxel)] = value
+    with pytest.raises(InputError, match=f"NaN or infinity in subtomogram {item},"):
+        replace(classifier, engine=Undecided()).decide(volumes)
+
+
+def test_no_volumes_get_no_decisions(classifier: Classifier, confident: Classifier) -> None:
+    none = np.empty((0, 27, 27, 27), np.float32)
+    for some in (classifier, confident):
+        found = some.decide(none)
+        assert (found.classes.shape, found.probabilities.shape) == ((0,), (0, 3))
+    assert found.scores is not None
+    assert found.scores.shape == (0,)
 
 
 @pytest.mark.parametrize("spacing", [9.79, 10.21, 1.2, 100.0])

@@ -9,6 +9,7 @@ import pytest
 
 from tests.versions import CALIBRATION, UNKNOWN, write_random_version
 from tomodistill.errors import InputError
+from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.version import (
     Manifest,
     file_digest,
@@ -37,7 +38,24 @@ def test_manifest_round_trip(version_folder: Path, manifest: Manifest) -> None:
     assert isinstance(read.preprocessing, Preprocessing)
     assert isinstance(read.class_names, tuple)
     assert (read.calibration, read.unknown) == (None, None)
-    assert read.engines == {"keras": {}}
+    assert read.engines == {"keras": {"float32": {}}}
+
+
+def test_a_version_from_before_precisions_still_loads(copy: Path) -> None:
+    edit(copy, engines={"keras": {}})
+    assert Classifier.load(copy).engine.precision == "float32"
+
+
+def test_artifacts_travel_with_their_digest(openvino_folder: Path, tmp_path: Path) -> None:
+    files = read_manifest(openvino_folder).files
+    assert files.keys() == {*FILES, "openvino.xml", "openvino.bin"}
+    assert files["openvino.bin"] == file_digest(openvino_folder / "openvino.bin")
+    copy = Path(shutil.copytree(openvino_folder, tmp_path / "version"))
+    content = bytearray((copy / "openvino.bin").read_bytes())
+    content[-1] ^= 1
+    (copy / "openvino.bin").write_bytes(content)
+    with pytest.raises(InputError, match=r"openvino\.bin as it was written"):
+        read_manifest(copy)
 
 
 def test_calibration_and_unknown_come_back_as_they_were(tmp_path: Path) -> None:

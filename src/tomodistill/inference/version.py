@@ -1,24 +1,30 @@
 """A model version: the folder that the registry stores and a Classifier loads.
 
-    model.keras  manifest.json  probe.npy  probe_logits.npy
+    model.keras  manifest.json  probe.npy  probe_logits.npy  [openvino.xml  openvino.bin]
 
 The manifest names the sha256 of every other file. A version is never changed: adding a file makes
 a new one.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
+import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
 from tomodistill.inference.confidence import Calibration, Unknown
 from tomodistill.subtomograms.preprocessing import Contrast, Preprocessing
+
+if TYPE_CHECKING:  # it takes ten seconds to import, and other engines do without it
+    import keras
 
 SCHEMA_VERSION = 1
 MODEL, MANIFEST = "model.keras", "manifest.json"
@@ -41,7 +47,10 @@ class Manifest:
     digests: dict[str, str]  # "data", and for students "soft_labels" and "teacher"
     training: dict[str, Any]  # the configuration it was trained with
     metrics: dict[str, float] = field(default_factory=dict)
-    engines: dict[str, dict[str, Any]] = field(default_factory=lambda: {"keras": {}})
+    # Engine -> precision -> its `gate.Figures`; none of Keras in float32, the reference.
+    engines: dict[str, dict[str, dict[str, Any]]] = field(
+        default_factory=lambda: {"keras": {"float32": {}}}
+    )
     calibration: Calibration | None = None  # None: probabilities are the softmax as it is
     unknown: Unknown | None = None  # None: nothing is rejected
     files: dict[str, str] = field(default_factory=dict)  # name -> sha256
@@ -55,16 +64,19 @@ def write_version(
     *,
     probe: NDArray[np.float32],
     probe_logits: NDArray[np.float32],
+    artifacts: Iterable[Path] = (),
 ) -> Manifest:
     """Write a version into the new `folder`; returns the manifest with its files' sha256.
 
     `probe` (m, d, d, d) are stored volumes, `probe_logits` (m, classes) what the model says of
-    them: the self-test of whoever loads the version.
+    them: the self-test of whoever loads the version. `artifacts`: files of engines, to be copied.
     """
     folder.mkdir(parents=True)
     _without_optimizer(model).save(folder / MODEL)
     np.save(folder / PROBE, probe)
     np.save(folder / PROBE_LOGITS, probe_logits)
+    for path in artifacts:
+        shutil.copy(path, folder)
     whole = replace(manifest, files={n: file_digest(folder / n) for n in _names(folder)})
     (folder / MANIFEST).write_text(json.dumps(asdict(whole), indent=2, sort_keys=True) + "\n")
     return whole
@@ -89,6 +101,8 @@ def read_manifest(folder: Path) -> Manifest:
 
 def load_model(folder: Path) -> keras.Model:
     """The Keras model of a version; no code in the file is run."""
+    import keras
+
     return keras.saving.load_model(folder / MODEL, compile=False, safe_mode=True)
 
 
