@@ -31,7 +31,7 @@ from study_tables import ablation_table, as_compared, by_seed, speedup, table_1,
 
 from tomodistill.evaluation.comparison import Result as Compared
 from tomodistill.evaluation.table import Table
-from tomodistill.inference.engines import KerasEngine
+from tomodistill.inference.keras_engine import KerasEngine
 from tomodistill.networks.build import build
 from tomodistill.scales import RECIPES, Scale, configure
 

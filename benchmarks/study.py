@@ -233,11 +233,9 @@ class Study:
 
     def _said(self, model: keras.Model, network: str) -> dict[str, Array]:
         """Part -> (m, classes) logits."""
-        engine, preprocessing = KerasEngine(model), self._seen(network)
-        return {
-            part: engine.logits(self.data.preprocessed(self.data.rows(part), preprocessing))
-            for part in ("val", "test")
-        }
+        engine, seen = KerasEngine(model), self._seen(network)
+        rows = {part: self.data.rows(part) for part in ("val", "test")}
+        return {part: engine.logits(self.data.preprocessed(of, seen)) for part, of in rows.items()}
 
     def _trained(
         self,

@@ -8,10 +8,12 @@ NAMES = (
     "soft_labels",
     "distill",
     "sweep",
+    "search",
     "compare",
     "robustness",
     "promote",
     "rollback",
     "status",
+    "export",
     "serve",
 )

@@ -1,26 +1,30 @@
 """A student beside its teachers, of which the first is the reference: accuracy, cost and speed."""
 
+from dataclasses import replace
+
 import numpy as np
 
+from entrypoints.engines import Exported
 from entrypoints.training import Trained, cost_of, evaluate_part
 from entrypoints.upstream import Upstream
 from tomodistill.distillation.config import StudentConfig
 from tomodistill.distillation.parts import training_views
 from tomodistill.evaluation.accuracy import Evaluation, agreement
 from tomodistill.evaluation.cost import accuracy_rate, compression_rate
-from tomodistill.evaluation.speed import BATCH, paired_ratio
+from tomodistill.evaluation.speed import BATCH, Ratio, paired_ratio
 from tomodistill.inference.classifier import Classifier
-from tomodistill.subtomograms.dataset import SubtomogramSet
+from tomodistill.inference.engines import REFERENCE, Engine
+from tomodistill.inference.version import Manifest, read_manifest
 
 
 def measure(
-    trained: Trained, upstream: Upstream, config: StudentConfig
+    trained: Trained, engines: Exported, upstream: Upstream, config: StudentConfig
 ) -> tuple[Evaluation, dict[str, float]]:
     """The student over the test part, and everything that was measured of it as metrics."""
-    teacher = Classifier.load(upstream.teacher.folder)
-    metrics = cost_of(trained.model).metrics() | _speed(trained, teacher, upstream.data)
+    teacher = read_manifest(upstream.teacher.folder)
+    metrics = cost_of(trained.model).metrics() | measure_speed(trained, engines, upstream)
     metrics["compression_rate"] = compression_rate(
-        teacher_parameters=int(teacher.manifest.metrics["cost/parameters"]),
+        teacher_parameters=int(teacher.metrics["cost/parameters"]),
         student_parameters=trained.model.count_params(),
     )
     _, of_val = compare("val", trained, upstream, config)
@@ -47,18 +51,35 @@ def compare(
     return evaluation, evaluation.metrics(part) | beside
 
 
-def _speed(trained: Trained, teacher: Classifier, data: SubtomogramSet) -> dict[str, float]:
-    """Both networks in one process: same engine, precision, box and volumes."""
+def measure_speed(trained: Trained, engines: Exported, upstream: Upstream) -> dict[str, float]:
+    """Teacher time over student time, from stored volumes to logits, both in this process.
+
+    The same engine runs both: OpenVINO where both passed in it, else Keras; in float32, and the
+    student once more in bfloat16 if it passed. `engines` are those that `exported` gives.
+    """
+    data, folder = upstream.data, upstream.teacher.folder
     some = data.volumes(data.rows("val")[:BATCH])
     volumes = np.resize(some, (BATCH, *some.shape[1:]))  # a small set's repeat
-    ratios = {
-        name: paired_ratio(
-            teacher=teacher.engine.logits,
-            student=trained.classifier.engine.logits,
-            volumes=volumes[:batch],
+    name, student = _engine_of_both(trained, engines, read_manifest(folder))
+    teacher = Classifier.load(folder, engine=name, precision=REFERENCE)
+
+    def ratio(student: Engine, batch: int = BATCH) -> Ratio:
+        classifier = replace(trained.classifier, engine=student)
+        return paired_ratio(
+            teacher=teacher.logits, student=classifier.logits, volumes=volumes[:batch]
         )
-        for name, batch in (("speedup", BATCH), ("latency_ratio", 1))
-    }
-    speedup = ratios["speedup"]
-    quartiles = {"speed/speedup_lower": speedup.lower, "speed/speedup_upper": speedup.upper}
-    return {name: ratio.median for name, ratio in ratios.items()} | quartiles
+
+    speedup, latency = ratio(student), ratio(student, batch=1)
+    metrics = {"speedup": speedup.median, "latency_ratio": latency.median}
+    metrics |= {"speed/speedup_lower": speedup.lower, "speed/speedup_upper": speedup.upper}
+    if reduced := engines.passed(name, "bfloat16"):
+        metrics["speed/bfloat16"] = ratio(reduced).median
+    return metrics
+
+
+def _engine_of_both(trained: Trained, engines: Exported, teacher: Manifest) -> tuple[str, Engine]:
+    """Name of the engine that runs teacher and student, and the student's."""
+    student = engines.passed("openvino", REFERENCE)
+    if student and teacher.engines.get("openvino", {}).get(REFERENCE, {}).get("passed"):
+        return student.name, student
+    return trained.classifier.engine.name, trained.classifier.engine

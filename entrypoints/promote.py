@@ -83,6 +83,20 @@ def _warn_of_other_classes(chosen: ResolvedVersion, current: ResolvedVersion | N
         )
 
 
+def chosen_or_production(student: str, version: str) -> ResolvedVersion:
+    """As `choose`, and what is in production where both are `auto`."""
+    if (student, version) != (AUTO, AUTO):
+        return choose(student, version)
+    found = in_production()
+    if found is None:
+        raise InputError(
+            expected="a version in production, where neither student nor version is given",
+            found="none",
+            todo="Say student=s3 (its newest version) or version=N, or promote one.",
+        )
+    return found
+
+
 def choose(student: str, version: str) -> ResolvedVersion:
     """The newest version of a student, or the one of that number, where the other is `auto`.
 

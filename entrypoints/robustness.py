@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from entrypoints.flags import parse_flags, scale_from
 from entrypoints.grid import OF_SET, SNRS, TILTS, configs_of
 from entrypoints.preview import tilts
-from entrypoints.promote import choose
+from entrypoints.promote import chosen_or_production
 from entrypoints.simulate import RecordedSet, ensure_recorded, structures_of
 from tomodistill import places
 from tomodistill.errors import InputError
@@ -48,7 +48,6 @@ from tomodistill.tracking.registry import (
     DIGEST_TAG,
     ResolvedVersion,
     download,
-    in_production,
     resolve,
 )
 from tomodistill.tracking.runs import phase_run, take_over_run
@@ -89,7 +88,7 @@ def main(arguments: list[str]) -> None:
     configs = configs_of(given)
     structures = structures_of(configs[0])
     configs = [_unseen(config, structures, given["items"]) for config in configs]
-    pair = _load(_chosen(student, version))
+    pair = _load(chosen_or_production(student, version))
     _check(configs[0], structures, pair.manifest)
     name = f"robustness of version {pair.version.version}, {len(configs)} sets"
     with phase_run("robustness", name=name, run_id=run_id) as run:
@@ -114,19 +113,6 @@ def _unseen(
     few = ceil(_OF_CLASS * (len(structures) + config.none))
     seed = config.seed + _OTHER_SEED
     return replace(config, seed=seed, items=few if items == AUTO else config.items)
-
-
-def _chosen(student: str, version: str) -> ResolvedVersion:
-    if (student, version) != (AUTO, AUTO):
-        return choose(student, version)
-    found = in_production()
-    if found is None:
-        raise InputError(
-            expected="a version in production, where neither student nor version is given",
-            found="none",
-            todo="Say student=s3 (its newest version) or version=N, or promote one.",
-        )
-    return found
 
 
 def _load(chosen: ResolvedVersion) -> Pair:

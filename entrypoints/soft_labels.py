@@ -25,6 +25,7 @@ from tomodistill.distillation.soft_labels import (
 )
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
+from tomodistill.inference.engines import REFERENCE
 from tomodistill.inference.version import read_manifest
 from tomodistill.scales import AUTO, Scale
 from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
@@ -181,7 +182,7 @@ def _load(run: Run, data: SubtomogramSet, teacher: Teacher, views: tuple[str, ..
 
 def _make(data: SubtomogramSet, teacher: Teacher, views: tuple[str, ...], folder: Path) -> None:
     log_set(data, "soft labels", teacher_model_id=teacher.model_id)
-    classifier = Classifier.load(teacher.folder)
+    classifier = Classifier.load(teacher.folder, precision=REFERENCE)
     check_alike(data, classifier.manifest)
     log_config(preprocessing=classifier.manifest.preprocessing)
     log_tags({"teacher": classifier.manifest.network})

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from entrypoints.engines import Exported
 from tomodistill import places
 from tomodistill.distillation.checkpoint import Checkpoint
 from tomodistill.distillation.config import Training
@@ -22,7 +23,7 @@ from tomodistill.evaluation.cost import Cost
 from tomodistill.evaluation.figures import confusion_figure, curves_figure
 from tomodistill.evaluation.table import Column, Table
 from tomodistill.inference.classifier import Classifier
-from tomodistill.inference.engines import KerasEngine
+from tomodistill.inference.keras_engine import KerasEngine
 from tomodistill.inference.version import Manifest, write_version
 from tomodistill.networks.build import gflop
 from tomodistill.subtomograms.dataset import SubtomogramSet
@@ -159,6 +160,7 @@ def record(
     trained: Trained,
     data: SubtomogramSet,
     *,
+    engines: Exported,
     test: Evaluation,
     metrics: dict[str, float],
 ) -> LoggedVersion:
@@ -168,8 +170,8 @@ def record(
     log_figure("test_confusion", confusion_figure(test.confusion, data.header.class_names))
     if trained.history.curves:  # a classifier that someone else trained has none
         log_figure("learning_curves", curves_figure(trained.history.curves))
-    logged = _log_version(name, trained, data, metrics)
-    _log_metrics(metrics, trained.history, logged.model_id, data)
+    logged = _log_version(name, trained, data, engines, metrics)
+    _log_metrics(metrics | engines.metrics(), trained.history, logged.model_id, data)
     if trained.checkpoint:
         trained.checkpoint.remove()
     return logged
@@ -188,15 +190,24 @@ def _log_metrics(
 
 
 def _log_version(
-    name: str, trained: Trained, data: SubtomogramSet, metrics: dict[str, float]
+    name: str,
+    trained: Trained,
+    data: SubtomogramSet,
+    engines: Exported,
+    metrics: dict[str, float],
 ) -> LoggedVersion:
-    manifest = replace(trained.classifier.manifest, metrics=metrics)
+    manifest = replace(trained.classifier.manifest, metrics=metrics, engines=engines.engines)
     probe = data.volumes(data.rows("val")[:PROBES])
     logits = trained.classifier.logits(probe)
     return log_version(
         name,
         lambda folder: write_version(
-            folder, manifest, trained.model, probe=probe, probe_logits=logits
+            folder,
+            manifest,
+            trained.model,
+            probe=probe,
+            probe_logits=logits,
+            artifacts=engines.files,
         ),
     )
 

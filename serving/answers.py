@@ -78,20 +78,41 @@ class Prediction(BaseModel):
         )
 
 
-class Classification(BaseModel):
-    """Predictions in the order of the volumes that were sent."""
+class Computed(BaseModel):
+    """Which model answers, and how it is computed."""
 
     model: ModelVersion
+    engine: str = Field(description="what runs the network: keras or openvino")
+    precision: str = Field(description="that it computes in")
     device: str
+    why: str = Field(description="why by this engine in this precision")
+
+    @classmethod
+    def of(cls, served: Served, **more: Any) -> Self:
+        """With `more`, the fields of the answer itself."""
+        engine = served.classifier.engine
+        return cls(
+            model=ModelVersion.of(served),
+            engine=engine.name,
+            precision=engine.precision,
+            device=engine.device,
+            why=served.classifier.why,
+            **more,
+        )
+
+
+class Classification(Computed):
+    """Predictions in the order of the volumes that were sent."""
+
     predictions: list[Prediction]
 
 
-class ModelFacts(BaseModel):
+class ModelFacts(Computed):
     """What the model expects and how good it is."""
 
-    model: ModelVersion
-    device: str
-    engine: str
+    engines: dict[str, Any] = Field(
+        description="engine -> precision -> how it did on the validation part"
+    )
     class_names: tuple[str, ...]
     box: int = Field(description="voxels")
     voxel_spacing: float = Field(description="Å")

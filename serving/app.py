@@ -23,6 +23,8 @@ def create_app(config: ServiceConfig, *, resolve: Resolve, download: Download) -
         cache=config.cache_folder,
         resolve=resolve,
         download=download,
+        engine=config.engine,
+        precision=config.precision,
         priors=config.shares,
     )
 

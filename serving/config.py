@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tomodistill import places
 from tomodistill.errors import InputError
+from tomodistill.inference.choice import check_choice
 from tomodistill.inference.confidence import parse_priors
 from tomodistill.scales import AUTO
 
@@ -24,6 +25,8 @@ class ServiceConfig:
     # "trained", or the share of each class that the user expects, as "ribosome:0.6,p97:0.1"; the
     # others share the rest. A simulated set holds as many of each class, a cell does not.
     priors: str = _TRAINED
+    engine: str = AUTO  # "keras" or "openvino"; auto: Keras on a GPU, else OpenVINO
+    precision: str = AUTO  # "float32", "bfloat16", "float16"; auto: the fastest whose gate passed
     cache: str = AUTO  # folder of downloaded versions; auto: that of the other entry points
 
     def __post_init__(self) -> None:
@@ -34,6 +37,7 @@ class ServiceConfig:
             _check(bool(getattr(self, name)), f"a {name}", "nothing")
         if self.priors != _TRAINED:
             parse_priors(self.priors)
+        check_choice(engine=self.engine, precision=self.precision)
 
     @property
     def cache_folder(self) -> Path:

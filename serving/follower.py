@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from tomodistill.errors import InputError
+from tomodistill.inference.choice import AUTO
 from tomodistill.inference.classifier import Classifier
 
 if TYPE_CHECKING:  # at run time the functions are handed in: this room works without a registry
@@ -57,6 +58,8 @@ class Follower:
         cache: Path,
         resolve: Resolve,
         download: Download,
+        engine: str = AUTO,
+        precision: str = AUTO,
         priors: Mapping[str, float] | None = None,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
@@ -64,6 +67,7 @@ class Follower:
         self.problem: str | None = "the model is still loading"
         self._uri, self._cache = uri, cache
         self._resolve, self._download = resolve, download
+        self._engine, self._precision = engine, precision
         self._priors, self._retry_seconds = priors, retry_seconds
         self._failure: _Failure | None = None
 
@@ -109,7 +113,8 @@ class Follower:
 
     def _load(self, resolved: "ResolvedVersion") -> str | None:
         try:
-            classifier = Classifier.load(self._download(resolved, self._cache))
+            folder = self._download(resolved, self._cache)
+            classifier = Classifier.load(folder, engine=self._engine, precision=self._precision)
             priors = classifier.priors_of(self._priors) if self._priors else None
         except Exception as error:  # a broken version raises whatever its reader does
             reason = f"{resolved.name} version {resolved.version} not loaded: {_reason(error)}"
@@ -117,8 +122,9 @@ class Follower:
             self._failure = _Failure(_identity(resolved), reason, retry_at)
             return reason
         self.current, self._failure = Served(classifier, resolved, priors), None
-        device = classifier.engine.device
-        _log.info("serving %s version %s on %s", resolved.name, resolved.version, device)
+        engine, why = classifier.engine, classifier.why
+        on = f"{engine.device} by {engine.name} in {engine.precision}: {why}"
+        _log.info("serving %s version %s on %s", resolved.name, resolved.version, on)
         return None
 
     def _consequence(self) -> str:

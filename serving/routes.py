@@ -10,7 +10,6 @@ from serving.answers import (
     Classification,
     ErrorAnswer,
     ModelFacts,
-    ModelVersion,
     Prediction,
     Readiness,
 )
@@ -67,12 +66,11 @@ async def classify(request: Request) -> Classification:
 def model(request: Request) -> ModelFacts:
     """What the model in service expects, what it came from, and how good it is."""
     served = _served(request)
-    manifest, engine = served.classifier.manifest, served.classifier.engine
+    manifest = served.classifier.manifest
     known = asdict(manifest)
-    return ModelFacts(
-        model=ModelVersion.of(served),
-        device=engine.device,
-        engine=engine.name,
+    return ModelFacts.of(
+        served,
+        engines=manifest.engines,
         class_names=manifest.class_names,
         box=manifest.box,
         voxel_spacing=manifest.voxel_spacing,
@@ -115,11 +113,8 @@ def _classify(served: Served, body: bytes) -> Classification:
         volumes = check_volumes(array)
         decisions = classifier.decide(volumes, voxel_spacing=voxel_spacing, priors=served.priors)
     names = classifier.manifest.class_names
-    return Classification(
-        model=ModelVersion.of(served),
-        device=classifier.engine.device,
-        predictions=[Prediction.of(decisions, row, names) for row in range(len(volumes))],
-    )
+    predictions = [Prediction.of(decisions, row, names) for row in range(len(volumes))]
+    return Classification.of(served, predictions=predictions)
 
 
 def _follower(request: Request) -> Follower:

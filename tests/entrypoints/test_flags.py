@@ -10,13 +10,16 @@ from entrypoints.flags import config_flags, config_from, parse_flags, scale_flag
 from entrypoints.sweep import SWEPT
 from serving.config import ServiceConfig
 from tests.processes import working_in
+from tomodistill.evaluation.search import Search
 from tomodistill.scales import SCALES, flag_name
 from tomodistill.simulation.config import Range
 from tomodistill.tracking.gates import Gates
 
 # What MLproject calls `type: string` and the code reads as something else, by flag.
 KINDS = {
-    **{f.name: type(f.default) for config in (Gates, ServiceConfig) for f in fields(config)},
+    **{
+        f.name: type(f.default) for config in (Gates, Search, ServiceConfig) for f in fields(config)
+    },
     **{
         flag_name(phase, f.name): type(getattr(config, f.name))
         for phase, config in vars(SCALES["smoke"]).items()
@@ -26,8 +29,8 @@ KINDS = {
     "version": int,
 }
 # Words of which only the store or the disk can say whether they name something; tested with those.
-FREE = {"structures", "classes", "set", "filter", "model", "host", "cache"}
-LOOKED_UP = {("promote", "student"), ("robustness", "student")}
+FREE = {"structures", "classes", "set", "filter", "model", "host", "cache", "out"}
+LOOKED_UP = {(name, "student") for name in ("promote", "robustness", "export")}
 NO_NUMBERS = ("x", "nan", "-1", "", "1,5")
 WRONG = {
     bool: ("maybe", "1", ""),

@@ -5,6 +5,8 @@ simulate -> teacher -> soft_labels -> distill -> promote -> serve -> POST.
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from tests.processes import post, the_set, wait_for, working_in
 from tomodistill.distillation.soft_labels import make_soft_labels, read_soft_labels
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
+from tomodistill.inference.openvino_engine import precisions
 from tomodistill.scales import configure
 from tomodistill.subtomograms.dataset import open_set
 from tomodistill.subtomograms.volumes import write_mrc
@@ -63,6 +66,26 @@ def test_what_a_run_shows_is_what_its_version_says(loop):
     manifest = json.loads((download(version, Path("data/models")) / "manifest.json").read_text())
     shown = mlflow.get_run(version.run_id).data.metrics
     assert {name: shown[name] for name in manifest["metrics"]} == manifest["metrics"]
+
+
+def test_every_version_runs_without_keras_and_says_how_well(loop):
+    assert len(runs("teacher")) + len(runs("distill")) == 4
+    for run in (*runs("teacher"), *runs("distill")):
+        model_id = mlflow.get_run(run.info.run_id).outputs.model_outputs[0].model_id
+        classifier = Classifier.load(download(resolve(f"models:/{model_id}"), Path("every")))
+        assert classifier.engine.name == "openvino"
+        figures = classifier.manifest.engines["openvino"]
+        assert figures.keys() == set(precisions())
+        for precision, reached in figures.items():
+            shown = {
+                name.rpartition("/")[2]: value
+                for name, value in run.data.metrics.items()
+                if name.startswith(f"engine/openvino/{precision}/")
+            }
+            assert shown == {name: float(value) for name, value in reached.items()}
+        assert figures["float32"]["agreement"] == figures["float32"]["passed"] == 1
+        assert figures["float32"]["items"] == run.data.metrics["val/items"]
+        assert figures["float32"]["reference_accuracy"] == run.data.metrics["val/accuracy"]
 
 
 def test_ratios_are_those_of_the_runs(loop):
@@ -218,6 +241,31 @@ def test_promote_rollback_status_and_stage(loop, capsys):
     assert resolve(f"models:/{STUDENTS}/production").version == "1"
     status.main([])
     assert "in production: version 1 of subtomogram-student" in capsys.readouterr().out
+
+
+def test_who_trains_nothing_needs_no_tensorflow(loop):
+    commands = [
+        ["promote", "--version", "1", "--force", "true"],
+        ["promote", "--version", "2", "--force", "true"],
+        ["rollback"],
+        ["status"],
+        ["export", "--version", "1", "--out", "without-tensorflow"],
+    ]
+    code = (
+        "import json, sys; from entrypoints.__main__ import main;"
+        "codes = [main(command) for command in json.loads(sys.argv[1])];"
+        "print(codes, sorted({'keras', 'tensorflow', 'jax'} & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(commands)],
+        env=processes.environment(mlflow.get_tracking_uri(), CUDA_VISIBLE_DEVICES="-1"),
+        capture_output=True,
+        text=True,
+        timeout=processes.PATIENCE,
+    )
+    assert done.stdout.splitlines()[-1:] == ["[0, 0, 0, 0, 0] []"], done.stderr
+    assert in_production().version == "1"
+    assert Path("without-tensorflow/openvino.xml").is_file()
 
 
 def test_other_classes_in_production_are_warned_of(loop, capsys):

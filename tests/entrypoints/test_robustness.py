@@ -20,7 +20,7 @@ from tomodistill.errors import InputError
 from tomodistill.evaluation.calibration import Answers, calibration_error, reliability
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.confidence import Calibration, Unknown
-from tomodistill.inference.engines import KerasEngine
+from tomodistill.inference.keras_engine import KerasEngine
 from tomodistill.inference.version import write_version
 from tomodistill.networks.build import build
 from tomodistill.scales import configure

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
 
-from entrypoints import sweep
+from entrypoints import sweep, trials
 from entrypoints.__main__ import main as entry
 from entrypoints.distill import FLAGS as OF_DISTILL
 from entrypoints.flags import parse_flags, scale_from
@@ -31,7 +31,7 @@ def store(tmp_path_factory):
     """A sweep that was stopped before its sixth trial, then finished."""
     folder = tmp_path_factory.mktemp("sweep")
     with working_in(folder, f"sqlite:///{folder}/mlflow.db"), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sweep, "train_student", stop_after(5, sweep.train_student))
+        patch.setattr(trials, "train_student", stop_after(5, trials.train_student))
         assert entry(["sweep", *COMMAND]) == 128 + signal.SIGINT
         patch.undo()
         assert entry(["sweep", *COMMAND]) == 0

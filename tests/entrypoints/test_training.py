@@ -10,6 +10,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from entrypoints import training
+from entrypoints.engines import exported
 from tests.processes import working_in
 from tomodistill import places
 from tomodistill.distillation.config import Training
@@ -155,8 +156,12 @@ def test_a_recorded_training_keeps_no_checkpoint(fit, subtomogram_set):
     assert path.exists()
     logits = trained.classifier.logits(data.volumes(data.rows("test")))
     test = training.evaluate_part(logits, data, "test")
-    with mlflow.start_run():
-        training.record("s3", trained, data, test=test, metrics=test.metrics("test"))
+    metrics = test.metrics("test")
+    with (
+        mlflow.start_run(),
+        exported(trained.model, trained.classifier, data) as engines,
+    ):
+        training.record("s3", trained, data, engines=engines, test=test, metrics=metrics)
     assert not path.exists()
 
 

@@ -15,7 +15,7 @@ from tomodistill.subtomograms.preprocessing import Preprocessing
 def test_names_and_roles() -> None:
     roles = {name: network.role for name, network in NETWORKS.items()}
     teachers = dict.fromkeys(("dsrf3d_v2", "rb3d", "cb3d"), "teacher")
-    students = dict.fromkeys(("s1", "s2", "s3", "f1", "f2"), "student")
+    students = dict.fromkeys(("s1", "s2", "s3", "f1", "f2", "f3"), "student")
     assert roles == {**teachers, **students}
     assert all(name == network.name for name, network in NETWORKS.items())
 
@@ -35,7 +35,11 @@ def test_teachers_drop_out_as_they_were_published() -> None:
 @pytest.mark.parametrize(
     ("name", "role", "choice"),
     [
-        ("s9", "student", "s1, s2, s3, f1, f2, or one of the family of fast-2-5s2w32-64x2-128x2"),
+        (
+            "s9",
+            "student",
+            "s1, s2, s3, f1, f2, f3, or one of the family of fast-2-5s2w32-64x2-128x2",
+        ),
         ("s3", "teacher", "dsrf3d_v2, rb3d, cb3d"),
         ("fast-2-5s2w32-64x2", "teacher", "dsrf3d_v2, rb3d, cb3d"),
     ],

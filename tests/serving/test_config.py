@@ -23,6 +23,8 @@ def test_limit_is_in_bytes():
         {"priors": ""},
         {"priors": "ribosome"},
         {"priors": "ribosome:1.5"},
+        {"engine": "torch"},
+        {"precision": "int4"},
     ],
 )
 def test_impossible_values_are_refused_by_name(wrong):

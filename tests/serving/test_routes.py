@@ -60,10 +60,11 @@ def test_model_tells_what_it_expects(client):
     assert facts["box"] == 27
     assert facts["voxel_spacing"] == 10.0
     assert facts["contrast"] == "dark"
-    assert facts["preprocessing"] == {"lowpass": 30.0}
+    assert facts["preprocessing"] == {"lowpass": 30.0, "crop": 0}
     assert facts["class_names"] == ["ribosome", "proteasome", "chaperonin"]
     assert facts["tilt_range"] == [-60.0, 60.0]
-    assert facts["engine"] == "keras"
+    assert (facts["engine"], facts["precision"]) == ("keras", "float32")
+    assert facts["engines"] == {"keras": {"float32": {}}}
     assert facts["tags"] == {"student": "s3"}
     assert facts["model"]["version"] == "1"
     assert facts["refresh_error"] is None

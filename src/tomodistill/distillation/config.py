@@ -120,7 +120,7 @@ def _check_teacher(name: str, names: list[str]) -> None:
 class StudentConfig(Training):
     """Phase 3: a small network on soft labels, or on hard ones as the control."""
 
-    student: str = "s3"  # s1, s2, s3, f1, f2, or a fast one by its architecture
+    student: str = "s3"  # s1, s2, s3, f1, f2, f3, or a fast one by its architecture
     labels: str = "soft"  # "soft", or "hard" for the control on the same budget
     loss: str = "hinton"  # on soft labels: "hinton", "soft_ce" or "logits" (see losses)
     temperature: float = 5.0  # of the soft labels; "hinton" softens the student's answer too

@@ -34,8 +34,9 @@ _CB3D = (
     Pooling((2, 2, 2)),
 )
 FAST = {
-    "f1": "fast-2-5s2w32-64x2-128x2",
-    "f2": "fast-2-5s2w32-48x2-64x2",
+    "f1": "fast-2-5s2w32-32x1-64x2",
+    "f2": "fast-2-5s2w16-32x1-64x2",
+    "f3": "fast-2.5-3s2w32-32x1-64x2",
 }
 NETWORKS = {
     network.name: network
