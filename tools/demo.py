@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from tomodistill.subtomograms.volumes import write_mrc
 from tomodistill.tracking.registry import in_production
 
 ROOT = Path(__file__).resolve().parents[1]
-START_SECONDS = 180  # importing TensorFlow on a busy machine takes a while
+START_SECONDS = 180  # on a busy machine, and with TensorFlow where it serves on a GPU
 GATES_OFF = "-P min_accuracy_rate=0 -P min_speedup=0"  # `smoke` learns nothing
 
 NEXT = """
@@ -57,6 +58,7 @@ def main() -> None:
         answer = _post(url, Path("particle.mrc").read_bytes())
     print(json.dumps(answer, indent=2))
     print(f"\nparticle.mrc is a simulated {true_class}, from the test part.")
+    print(f"{answer['engine']} answered in {answer['precision']}, on {answer['device']}.")
     print(NEXT)
 
 
@@ -104,9 +106,9 @@ def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]") -> None:
     raise SystemExit(f"the service did not get ready; see its messages above ({url})")
 
 
-def _post(url: str, body: bytes) -> object:
+def _post(url: str, body: bytes) -> dict[str, Any]:
     with urllib.request.urlopen(url, data=body, timeout=60) as answer:
-        return json.load(answer)
+        return dict(json.load(answer))
 
 
 def _free_port(wanted: int = 8000) -> int:
