@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import t
 from study import Result, Study
 
+from tomodistill.evaluation.accuracy import accuracy_rate_interval
 from tomodistill.evaluation.calibration import share
 from tomodistill.evaluation.comparison import Result as Compared
 from tomodistill.evaluation.comparison import paired_difference
@@ -49,22 +50,12 @@ def gain_over_seeds(
 
 
 def accuracy_rate(students: Sequence[Result], teachers: Sequence[Result]) -> Interval:
-    """Student over teacher, pooled over seeds; 95 % interval by bootstrap over items (seed 0)."""
-    pairs = np.array(
-        [
-            pair
-            for student, teacher in zip(students, teachers, strict=True)
-            for pair in zip(
-                student.correct("test").values(), teacher.correct("test").values(), strict=True
-            )
-        ],
-        float,
+    """Student over teacher, pooled over seeds, with its 95 % interval."""
+    student, teacher = (
+        np.array([right for of in results for right in of.correct("test").values()])
+        for results in (students, teachers)
     )
-    rng = np.random.default_rng(0)
-    drawn = pairs[rng.integers(len(pairs), size=(2000, len(pairs)))].mean(axis=1)
-    low, high = np.percentile(drawn[:, 0] / drawn[:, 1], (2.5, 97.5))
-    student, teacher = pairs.mean(axis=0)
-    return Interval(float(student / teacher), float(low), float(high))
+    return accuracy_rate_interval(student=student, teacher=teacher)
 
 
 def by_seed(results: Sequence[Result], part: str = "test") -> str:

@@ -9,8 +9,8 @@ from entrypoints.training import Trained, cost_of, evaluate_part
 from entrypoints.upstream import Upstream
 from tomodistill.distillation.config import StudentConfig
 from tomodistill.distillation.parts import training_views
-from tomodistill.evaluation.accuracy import Evaluation, agreement
-from tomodistill.evaluation.cost import accuracy_rate, compression_rate
+from tomodistill.evaluation.accuracy import Evaluation, accuracy_rate_interval, agreement
+from tomodistill.evaluation.cost import compression_rate
 from tomodistill.evaluation.speed import BATCH, Ratio, paired_ratio
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.engines import REFERENCE, Engine
@@ -44,8 +44,11 @@ def compare(
         evaluate_part(of, data, part)
         for of in (logits, labelled.of_each[0, rows, 0], labelled.logits[rows, 0])
     )
-    rate = accuracy_rate(teacher_accuracy=reference.accuracy, student_accuracy=evaluation.accuracy)
-    beside = {f"{part}/agreement": agreement(logits, learned), f"{part}/accuracy_rate": rate}
+    student, teacher = (of.decisions == data.labels[rows] for of in (evaluation, reference))
+    rate = accuracy_rate_interval(student=student, teacher=teacher)
+    ends = ("accuracy_rate", "accuracy_rate_low", "accuracy_rate_high")
+    beside = {f"{part}/{name}": value for name, value in zip(ends, rate, strict=True)}
+    beside[f"{part}/agreement"] = agreement(logits, learned)
     if len(upstream.teachers) > 1:
         beside[f"{part}/ensemble_accuracy"] = ensemble.accuracy
     return evaluation, evaluation.metrics(part) | beside

@@ -18,7 +18,7 @@ from entrypoints.promote import chosen_or_production
 from entrypoints.simulate import RecordedSet, ensure_recorded, structures_of
 from tomodistill import places
 from tomodistill.errors import InputError
-from tomodistill.evaluation.accuracy import Evaluation, evaluate
+from tomodistill.evaluation.accuracy import Evaluation, accuracy_rate_interval, evaluate
 from tomodistill.evaluation.robustness import (
     Condition,
     confidence,
@@ -160,11 +160,14 @@ def _measure(config: SimulationConfig, made: RecordedSet, pair: Pair) -> Conditi
         items=student.items,
         student=_interval(student),
         teacher=_interval(teacher),
+        accuracy_rate=accuracy_rate_interval(
+            student=student.decisions == data.labels, teacher=teacher.decisions == data.labels
+        ),
         unknown=unknown,
         ece=error,
     )
     part = _part(config)
-    beside = {"teacher_accuracy": teacher.accuracy, "accuracy_rate": condition.accuracy_rate}
+    beside = {"teacher_accuracy": teacher.accuracy, "accuracy_rate": condition.accuracy_rate.value}
     log_metrics(student.metrics(part) | {f"{part}/{name}": v for name, v in beside.items()})
     return condition
 

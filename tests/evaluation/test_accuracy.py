@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tomodistill.evaluation.accuracy import agreement, evaluate
+from tomodistill.evaluation.accuracy import accuracy_rate_interval, agreement, evaluate
 
 NAMES = ("ribosome", "proteasome", "chaperonin")
 
@@ -54,3 +54,26 @@ def test_names_of_the_metrics() -> None:
 
 def test_agreement_is_the_share_of_equal_decisions() -> None:
     assert agreement(deciding([0, 1, 2, 2]), 3 * deciding([0, 1, 2, 1])) == 0.75
+
+
+def test_the_interval_of_the_accuracy_rate_covers_the_truth_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(5)
+    covered = []
+    for _ in range(200):
+        hard = rng.random(300)  # of each item: both networks fail on the same ones
+        student, teacher = hard < 0.80, (hard < 0.76) | (hard > 0.88)
+        value, low, high = accuracy_rate_interval(student=student, teacher=teacher)
+        assert value == pytest.approx(student.mean() / teacher.mean())
+        covered.append(low <= 0.80 / 0.88 <= high)
+    assert 0.91 <= np.mean(covered) <= 0.985
+
+
+def test_the_interval_of_the_accuracy_rate_knows_pairs_and_order() -> None:
+    right = np.arange(200) < 150
+    assert accuracy_rate_interval(student=right, teacher=right) == (1, 1, 1)
+    _, low, high = accuracy_rate_interval(student=right, teacher=right[::-1])
+    assert low < 0.95 < 1.05 < high
+    half = accuracy_rate_interval(student=np.arange(200) < 75, teacher=right)
+    assert half.value == 0.5
+    assert half.high < 0.6
+    assert accuracy_rate_interval(student=right, teacher=~(right | True)) == (0, 0, 0)

@@ -11,7 +11,6 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from tomodistill.evaluation.calibration import Answers, calibration_error, reliability, share
-from tomodistill.evaluation.cost import accuracy_rate
 from tomodistill.evaluation.table import Cell, Column, Interval, Link, Table
 from tomodistill.inference.version import Manifest
 from tomodistill.simulation.config import Range
@@ -44,15 +43,9 @@ class Condition:
     items: int
     student: Interval  # accuracy, 95 %
     teacher: Interval
+    accuracy_rate: Interval  # the student's accuracy over the teacher's
     unknown: Interval | None = None  # share that the student called unknown, where it can
     ece: float | None = None  # of the student's probabilities, where they are calibrated
-
-    @property
-    def accuracy_rate(self) -> float:
-        """The student's accuracy over the teacher's."""
-        return accuracy_rate(
-            teacher_accuracy=self.teacher.value, student_accuracy=self.student.value
-        )
 
 
 def trained_on(manifest: Manifest, *, snr: Range, tilt_range: tuple[float, float]) -> bool:
