@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -66,16 +67,21 @@ def offences(room: str, code: str) -> list[str]:
 def loaded_by(modules: list[str]) -> set[str]:
     """What a fresh interpreter has loaded after importing `modules`."""
     code = f"import sys, importlib\nfor name in {modules}: importlib.import_module(name)\n"
+    return set(output_of(f"{code}print(*sys.modules)").split())
+
+
+def output_of(code: str) -> str:
+    """What a fresh interpreter prints."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run(
-        [sys.executable, "-c", f"{code}print(*sys.modules)"],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
         env=environment,
         timeout=120,
     )
-    return set(done.stdout.split())
+    return done.stdout
 
 
 def modules(*, without: tuple[str, ...] = (), only: tuple[str, ...] = ()) -> list[str]:
@@ -103,6 +109,25 @@ def test_nothing_but_tracking_loads_mlflow() -> None:
     assert set(names) <= loaded
     assert "keras" in loaded
     assert not loaded.intersection(("mlflow", "fastapi"))
+
+
+def test_a_cpu_classifies_without_keras_and_its_backends(tmp_path: Path) -> None:
+    from tests.versions import PASSED, random_volumes, write_openvino_version
+
+    folder = write_openvino_version(tmp_path / "version", seed=3, float32=PASSED)
+    np.save(tmp_path / "volumes.npy", random_volumes(3))
+    code = f"""
+import sys
+from pathlib import Path
+import numpy as np
+from tomodistill.inference.classifier import Classifier
+classifier = Classifier.load(Path({str(folder)!r}), engine="openvino")
+found = classifier.decide(np.load({str(tmp_path / "volumes.npy")!r}))
+print(len(found.classes), *sys.modules)
+"""
+    count, *loaded = output_of(code).split()
+    assert (int(count), "openvino" in loaded) == (3, True)
+    assert not set(loaded).intersection(("keras", "tensorflow", "jax", "torch"))
 
 
 @pytest.mark.parametrize("top", ["src/tomodistill", "entrypoints", "serving"])

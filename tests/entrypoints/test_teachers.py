@@ -106,7 +106,7 @@ def test_a_registered_classifier_is_adopted(data, capsys):
     model = foreign()
     uri = register("elsewhere", model)
     made = ensure_teacher(scale_of(uri, lowpass="60"), data)
-    classifier = Classifier.load(made.folder)
+    classifier = Classifier.load(made.folder, precision="float32")
     preprocessing = scale_of(uri, lowpass="60").preprocessing
     assert classifier.manifest.preprocessing == preprocessing
     rows = data.rows("test")

@@ -145,7 +145,7 @@ def test_what_is_learned_is_the_mean_of_the_teachers(upstream, monkeypatch, labe
     ((given, logits),) = learned["transfer"]
     assert logits.shape == (UNLABELLED, 4, 3)
     volumes = given.volumes(np.arange(UNLABELLED))
-    teachers = [Classifier.load(teacher.folder) for teacher in upstream.teachers]
+    teachers = [Classifier.load(t.folder, precision="float32") for t in upstream.teachers]
     of_views = np.stack(
         [np.mean([t.logits(view(volumes, name)) for t in teachers], axis=0) for name in VIEWS], 1
     )

@@ -1,7 +1,7 @@
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,16 @@ from tomodistill.inference.version import file_digest, load_model
 from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
 
 
-class Undecided:
-    """An engine that takes no time, where only what comes before it matters."""
+@dataclass
+class Answering:
+    """An engine that gives the same logits to whatever is asked."""
 
-    name, device, precision = "none", "cpu", "float32"
+    answer: np.ndarray  # (classes,), or (n, classes) where n volumes are asked for
+    precision: str = "float32"
+    name, device = "none", "cpu"
 
     def logits(self, volumes: np.ndarray) -> np.ndarray:
-        return np.zeros((len(volumes), 3), np.float32)
+        return np.broadcast_to(self.answer, (len(volumes), self.answer.shape[-1]))
 
     def warm_up(self) -> None: ...
 
@@ -109,8 +112,9 @@ def test_what_is_not_finite_is_refused_with_its_position(
 ) -> None:
     volumes = np.resize(version_volumes, (item + 1, 27, 27, 27))  # a copy
     volumes[(item, *voxel)] = value
+    engine = Answering(np.zeros(3, np.float32))  # takes no time
     with pytest.raises(InputError, match=f"NaN or infinity in subtomogram {item},"):
-        replace(classifier, engine=Undecided()).decide(volumes)
+        replace(classifier, engine=engine).decide(volumes)
 
 
 def test_no_volumes_get_no_decisions(classifier: Classifier, confident: Classifier) -> None:
@@ -162,6 +166,31 @@ def test_self_test_lets_rounding_pass(version_folder: Path, tmp_path: Path) -> N
     logits = np.load(version_folder / "probe_logits.npy") + 1e-4
     folder = with_probe_logits(version_folder, tmp_path / "version", logits)
     assert Classifier.load(folder).manifest.network == "s3"
+
+
+@pytest.mark.parametrize(
+    ("precision", "change", "passes"),
+    [
+        ("float32", 0.0005, True),
+        ("float32", 0.005, False),
+        ("bfloat16", 0.1, True),
+        ("bfloat16", 0.3, False),
+    ],
+)
+def test_self_test_gives_a_reduced_precision_more_room(
+    classifier: Classifier, version_folder: Path, precision: str, change: float, passes: bool
+) -> None:
+    probabilities = softmax(np.load(version_folder / "probe_logits.npy"), axis=1)
+    towards = np.sign(0.5 - probabilities[2, 0]) * change
+    probabilities[2] += towards * np.array([1, -1, 0])
+    probabilities[2] = np.abs(probabilities[2])
+    engine = Answering(np.log(probabilities), precision)
+    tested = replace(classifier, engine=engine)
+    if passes:
+        tested.self_test(version_folder)
+        return
+    with pytest.raises(InputError, match="stored probabilities of the probe"):
+        tested.self_test(version_folder)
 
 
 def test_a_damaged_version_is_never_loaded(version_folder: Path, tmp_path: Path) -> None:

@@ -83,9 +83,41 @@ def test_only_native_precisions_are_offered(monkeypatch: pytest.MonkeyPatch) -> 
     assert precisions() == ("float32", "bfloat16", "float16")
 
 
-def test_device_and_cores_are_named(engine: OpenVINOEngine) -> None:
+def test_volumes_come_alone_or_in_parts_of_one_size(
+    engine: OpenVINOEngine, version_volumes: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    def spy(volumes: np.ndarray) -> np.ndarray:
+        sizes.append(len(volumes))
+        return volumes[:, 0, 0, :3]
+
+    monkeypatch.setattr(engine, "_infer", spy)
+    monkeypatch.setattr(engine, "_streams", 2)  # on any machine
+    for count, expected in ((1, [1]), (5, [1] * 5), (6, [3, 3]), (70, [3] * 23 + [1])):
+        sizes.clear()
+        found = engine.logits(version_volumes[:count])
+        np.testing.assert_array_equal(found, version_volumes[:count, 0, 0, :3])
+        assert sorted(sizes, reverse=True) == expected
+    assert 3 * engine._shape[0] ** 3 <= 2**16 < 4 * engine._shape[0] ** 3
+
+
+def test_the_device_is_named(engine: OpenVINOEngine) -> None:
     assert engine.device.startswith("cpu: ")
-    assert 1 <= cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("max 100000", 4), ("250000 100000", 2), ("50000 100000", 1), ("900000 100000", 4)],
+)
+def test_a_container_uses_no_more_than_its_share(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    monkeypatch.setattr(openvino_engine, "_QUOTA", tmp_path / "cpu.max")
+    assert cores() == 4
+    (tmp_path / "cpu.max").write_text(text)
+    assert cores() == expected
 
 
 def test_nothing_is_sent_to_its_makers_or_written_at_home(

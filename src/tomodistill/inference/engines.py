@@ -1,6 +1,5 @@
 """What runs a network: an engine maps preprocessed volumes to logits; another is a class."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -26,9 +25,3 @@ class Engine(Protocol):
     def warm_up(self) -> None:
         """Whatever the first call would have to do."""
         ...
-
-
-def in_batches(run: Callable[[Array], Array], volumes: Array, *, largest: int) -> Array:
-    """(n, classes) what `run` makes of (n, e, e, e) volumes, at most `largest` at a time."""
-    starts = range(0, len(volumes), largest)
-    return np.concatenate([run(volumes[start : start + largest]) for start in starts])

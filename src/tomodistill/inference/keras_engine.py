@@ -6,14 +6,13 @@ Batches have a few fixed sizes, smaller ones padded, so that nothing is compiled
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 
 from tomodistill.errors import InputError
-from tomodistill.inference.engines import REFERENCE, Array, in_batches
+from tomodistill.inference.engines import REFERENCE, Array
 
 BATCH_SIZES = (1, 4, 16, 64)
 _ON_GPU = (*BATCH_SIZES, 256)  # which small batches leave idle
@@ -40,7 +39,9 @@ class KerasEngine:
         """
         sizes = self._sizes
         try:
-            return in_batches(partial(self._batch, sizes), volumes, largest=sizes[-1])
+            starts = range(0, len(volumes), sizes[-1])
+            parts = [self._batch(volumes[start : start + sizes[-1]], sizes) for start in starts]
+            return np.concatenate(parts)
         except Exception as error:  # each backend has a class of its own
             if not _is_out_of_memory(error):
                 raise
@@ -54,7 +55,7 @@ class KerasEngine:
         for size in self._sizes:
             self.logits(np.zeros((size, edge, edge, edge), np.float32))
 
-    def _batch(self, sizes: Sequence[int], volumes: Array) -> Array:
+    def _batch(self, volumes: Array, sizes: Sequence[int]) -> Array:
         count = len(volumes)
         size = next(size for size in sizes if size >= count)
         padded = np.pad(volumes, ((0, size - count), (0, 0), (0, 0), (0, 0)))

@@ -1,23 +1,30 @@
 """The network on the CPU through OpenVINO, without Keras or TensorFlow: quick to start, and fast.
 
-OpenVINO computes in bfloat16 by itself where the CPU can: here the precision is always said.
+Parts of a call are computed side by side in streams, each on a core or a few: no core waits for
+another after every layer, and small parts need little memory. Volumes come alone or in parts of one
+other size, since OpenVINO prepares itself anew for each.
 """
 
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
+from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tomodistill.inference.engines import REFERENCE, Array, in_batches
+from tomodistill.inference.engines import REFERENCE, Array
 
 GRAPH, WEIGHTS = "openvino.xml", "openvino.bin"  # in a version's folder
-_BATCH = 16
-# Of each precision: OpenVINO's word, and the capability of a CPU that has it natively.
-_HINTS = {"float32": ("f32", "FP32"), "bfloat16": ("bf16", "BF16"), "float16": ("f16", "FP16")}
+_VOXELS = 2**16  # of the input, in a part: calls of small networks would cost more than the work
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+# Of each precision: OpenVINO's word for it, and for a CPU that has it natively. Never left out: by
+# itself OpenVINO computes in bfloat16 where it can.
+_WORDS = {"float32": ("f32", "FP32"), "bfloat16": ("bf16", "BF16"), "float16": ("f16", "FP16")}
 
 
 class OpenVINOEngine:
@@ -27,26 +34,39 @@ class OpenVINOEngine:
 
     def __init__(self, path: Path, precision: str = REFERENCE, threads: int | None = None) -> None:
         core = openvino().Core()
-        self.device = f"cpu: {core.get_property('CPU', 'FULL_DEVICE_NAME').strip()}"
-        self.precision = precision
         settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS[precision][0],
+            "INFERENCE_PRECISION_HINT": _WORDS[precision][0],
             "INFERENCE_NUM_THREADS": threads or cores(),
+            "PERFORMANCE_HINT": "THROUGHPUT",
+            "ENABLE_CPU_PINNING": False,  # to cores that another process may have chosen too
         }
         self._compiled = core.compile_model(path, "CPU", settings)
-        shape = self._compiled.input(0).partial_shape
-        self._shape = [axis.get_length() for axis in list(shape)[1:]]  # with a channel axis or not
-        self._of_thread = threading.local()
+        self.precision = precision
+        self.device = f"cpu: {core.get_property('CPU', 'FULL_DEVICE_NAME').strip()}"
+        shape = list(self._compiled.input(0).partial_shape)[1:]
+        self._shape = [axis.get_length() for axis in shape]  # with a channel axis or without
+        self._part = max(_VOXELS // self._shape[0] ** 3, 1)  # volumes
+        self._streams = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self._pool = ThreadPoolExecutor(self._streams)
+        self._of_thread = threading.local()  # a request can compute one part at a time
 
     def logits(self, volumes: Array) -> Array:
         """(n, classes) logits of (n, e, e, e) volumes."""
-        return in_batches(self._batch, volumes, largest=_BATCH)
+        return np.concatenate(list(self._pool.map(self._infer, self._parts(volumes))))
 
     def warm_up(self) -> None:
-        """The first call allocates."""
-        self.logits(np.zeros((_BATCH, *self._shape[:3]), np.float32))
+        """Prepare for both sizes."""
+        for count in (1, self._part * self._streams):
+            self.logits(np.zeros((count, *self._shape[:3]), np.float32))
 
-    def _batch(self, volumes: Array) -> Array:
+    def _parts(self, volumes: Array) -> list[Array]:
+        """(m, e, e, e) each; the last ones alone, all of them if not every stream had a part."""
+        count, part = len(volumes), self._part
+        whole = count // part * part if count >= part * self._streams else 0
+        edges = [*range(0, whole, part), *range(whole, count + 1)]
+        return [volumes[start:stop] for start, stop in pairwise(edges)]
+
+    def _infer(self, volumes: Array) -> Array:
         if not hasattr(self._of_thread, "request"):
             self._of_thread.request = self._compiled.create_infer_request()
         shaped = volumes.reshape(len(volumes), *self._shape)
@@ -62,7 +82,7 @@ def installed() -> bool:
 def precisions() -> tuple[str, ...]:
     """Those that this CPU has natively."""
     has = openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return tuple(name for name, (_, capability) in _HINTS.items() if capability in has)
+    return tuple(name for name, (_, word) in _WORDS.items() if word in has)
 
 
 def openvino() -> Any:
@@ -74,5 +94,16 @@ def openvino() -> Any:
 
 
 def cores() -> int:
-    """Which this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Which this process may use, also in a container with a share of the machine's."""
+    known = hasattr(os, "sched_getaffinity")
+    usable = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    return max(int(min(usable, _quota())), 1)
+
+
+def _quota() -> float:
+    """Cores' worth of time that the control group has."""
+    try:
+        limit, period = _QUOTA.read_text().split()
+    except OSError:
+        return inf
+    return inf if limit == "max" else int(limit) / int(period)
