@@ -23,7 +23,7 @@ def asked(seed=0, *, favour=lambda fast: 0.5):
     proposals, found = Proposals(box=BOX, classes=CLASSES, seed=seed), []
     for _ in range(NUMBER):
         found.append(proposals.ask())
-        accuracy = 0.5 if found[-1] == REFERENCE else favour(architecture(found[-1]))
+        accuracy = favour(architecture(found[-1]))
         proposals.tell(found[-1], accuracy=accuracy, speedup=float(len(found)))
     return found
 
@@ -33,8 +33,8 @@ def found():
     return asked()
 
 
-def test_the_tables_own_and_the_reference_come_first(found):
-    assert found[: len(FAST) + 1] == [*FAST, REFERENCE]
+def test_the_tables_own_come_first(found):
+    assert found[: len(FAST)] == [*FAST]
 
 
 def test_every_fast_student_of_the_table_is_in_the_space():
@@ -55,23 +55,21 @@ def test_a_place_in_the_space_holds_all_of_an_architecture():
 
 
 def test_each_is_proposed_once_under_the_name_of_the_table_if_it_has_one(found):
-    of_family = [architecture(name) for name in found if name != REFERENCE]
-    assert len(set(of_family)) == NUMBER - 1
+    assert len(set(map(architecture, found))) == NUMBER
 
 
-def test_what_is_proposed_can_be_built_and_costs_no_more_than_the_reference(found):
+def test_what_is_proposed_can_be_built_and_costs_little_beside_the_reference(found):
     most = gflop(build(REFERENCE, box=BOX, classes=CLASSES))
     for name in found:
         assert network(name).smallest_box <= BOX
-        assert gflop(build(name, box=BOX, classes=CLASSES)) <= most
-    of_family = [architecture(name) for name in found if name != REFERENCE]
-    assert all(fast.stride <= fast.kernel for fast in of_family)
+        assert gflop(build(name, box=BOX, classes=CLASSES)) <= most / 25
+    assert all(fast.stride <= fast.kernel for fast in map(architecture, found))
 
 
 def test_the_same_seed_and_answers_bring_the_same_and_others_do_not(found):
     assert asked() == found
     other_seed = asked(seed=1)
-    assert other_seed[: len(FAST) + 1] == found[: len(FAST) + 1]
+    assert other_seed[: len(FAST)] == found[: len(FAST)]
     assert other_seed != found
     others = asked(favour=lambda fast: fast.width / 100)
     assert others[:8] == found[:8]  # not yet learned from
@@ -86,7 +84,7 @@ def test_the_sampler_is_told_what_became_of_each(monkeypatch):
     )
     asked(favour=lambda fast: fast.width / 100)
     told = [trial for trial in studies[0].trials if trial.values]
-    assert len(told) == NUMBER - 1  # all but the reference
+    assert len(told) == NUMBER
     assert all(trial.values[0] == trial.params["width"] / 100 for trial in told)
 
 
@@ -94,12 +92,12 @@ def test_there_is_an_end(monkeypatch):
     fast = architecture("f1")
     monkeypatch.setattr(Proposals, "_propose", lambda self: fast)
     proposals = Proposals(box=BOX, classes=CLASSES, seed=0)
-    assert [proposals.ask() for _ in range(len(FAST) + 2)] == [*FAST, REFERENCE, None]
+    assert [proposals.ask() for _ in range(len(FAST) + 1)] == [*FAST, None]
 
 
 def test_a_box_too_small_for_the_reference_is_refused():
-    with pytest.raises(InputError, match="27 voxels or more for s3"):
-        Proposals(box=26, classes=CLASSES, seed=0)
+    with pytest.raises(InputError, match="8 voxels or more for dsrf3d_v2"):
+        Proposals(box=7, classes=CLASSES, seed=0)
 
 
 @pytest.mark.parametrize(
