@@ -63,14 +63,14 @@ class KerasEngine:
 
     def _do_without(self, size: int) -> None:
         """Batches of that size, which is too large for the device, and larger ones."""
-        smaller = tuple(known for known in self._sizes if known < size)
-        if not smaller:
-            raise InputError(
-                expected=f"memory for one subtomogram on {self.device}",
-                found="too little",
-                todo="End what else computes there, or give engine=openvino for the CPU.",
-            )
         with self._lock:
+            smaller = tuple(known for known in self._sizes if known < size)
+            if not smaller:
+                raise InputError(
+                    expected=f"memory for one subtomogram on {self.device}",
+                    found="too little",
+                    todo="End what else computes there, or give engine=openvino for the CPU.",
+                )
             if smaller != self._sizes:  # else another thread has said so
                 self._sizes = smaller
                 print(f"{self.device} is out of memory: batches of {smaller[-1]}", file=sys.stderr)
