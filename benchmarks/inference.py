@@ -52,6 +52,7 @@ from tomodistill.errors import InputError
 from tomodistill.inference import openvino_engine
 from tomodistill.inference.engines import REFERENCE
 from tomodistill.inference.version import Manifest, read_manifest
+from tomodistill.machine import cores
 
 NETWORKS = "dsrf3d_v2,s1,s2,s3,f2,f1"
 MILLION, RING, BLOCK = 1_000_000, 10_000, 1024  # volumes
@@ -140,7 +141,7 @@ def about(given: argparse.Namespace, opened: Mapping[str, Opened]) -> dict[str, 
     return {
         "command": shlex.join(["python", *sys.argv]),
         "machine": ", ".join(dict.fromkeys(engine.device for engine in engines)),
-        "cores": openvino_engine.cores(),
+        "cores": cores(),
         "versions": ", ".join(map(" ".join, libraries.items())),
         "box": given.box,
         "trained": trained,

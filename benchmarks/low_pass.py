@@ -24,6 +24,7 @@ from tomodistill.distillation.losses import accuracy, hard_label_loss, pack_targ
 from tomodistill.distillation.training import train
 from tomodistill.evaluation.accuracy import evaluate
 from tomodistill.evaluation.baseline import power_spectrum_accuracy
+from tomodistill.machine import cores
 from tomodistill.networks.build import build
 from tomodistill.scales import Scale, configure
 from tomodistill.simulation.plan import class_names, plan
@@ -34,7 +35,7 @@ from tomodistill.subtomograms.preprocessing import preprocess
 from tomodistill.subtomograms.views import legal_views
 
 Array = NDArray[np.float32]
-CORES = os.cpu_count() or 1
+CORES = cores()
 
 
 def make_parts(scale: Scale) -> tuple[tuple[str, ...], dict[str, tuple[Array, NDArray[np.int64]]]]:

@@ -26,12 +26,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-from study import CORES, Result, Study, Variant
+from study import Result, Study, Variant
 from study_tables import ablation_table, as_compared, by_seed, speedup, table_1, table_2
 
 from tomodistill.evaluation.comparison import Result as Compared
 from tomodistill.evaluation.table import Table
 from tomodistill.inference.keras_engine import KerasEngine
+from tomodistill.machine import cores
 from tomodistill.networks.build import build
 from tomodistill.scales import RECIPES, Scale, configure
 
@@ -116,7 +117,7 @@ def about(scale: Scale, seeds: Sequence[int], transfer: int, study: Study) -> st
         f"items of {data.header.box} voxels at {data.header.voxel_spacing:g} Å, SNR "
         f"{scale.simulation.snr}, recipe {scale.simulation.recipe}, {transfer:,} transfer items; "
         f"Keras {keras.__version__} on {keras.backend.backend()}, NumPy {np.__version__}, Python "
-        f"{platform.python_version()}, device {KerasEngine(_tiny()).device}, {CORES} cores. 95 % "
+        f"{platform.python_version()}, device {KerasEngine(_tiny()).device}, {cores()} cores. 95 % "
         "intervals: Wilson, paired differences and bootstrap over the test items of all seeds; "
         "speedup: quartiles. Students of a column take as many steps, but for early stops."
     )

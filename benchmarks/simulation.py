@@ -10,7 +10,6 @@ transforms beside each, so that two machines, or a busy and a quiet hour, can be
 
 import argparse
 import json
-import os
 import platform
 import resource
 import statistics
@@ -25,6 +24,7 @@ import numpy as np
 from scipy import fft
 from threadpoolctl import threadpool_limits
 
+from tomodistill.machine import cores
 from tomodistill.simulation.catalogue import PAPER_GROUP
 from tomodistill.simulation.config import Range, SimulationConfig
 from tomodistill.simulation.plan import PlanItem, class_names
@@ -34,7 +34,7 @@ from tomodistill.subtomograms.simulated import write_simulated_set
 
 DIRT = {"neighbours": 0.3, "membranes": 0.1, "gold": 0.05, "off_centre": 0.1, "none": 1.0}
 ROUNDS, OF_ROUND = 7, 66  # three of each class
-CORES = os.cpu_count() or 1
+CORES = cores()
 
 
 def config(recipe: str, **changes: object) -> SimulationConfig:

@@ -6,7 +6,6 @@ epoch. Neither mlflow nor a particular Keras backend is needed.
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +30,7 @@ from tomodistill.distillation.soft_labels import (
 )
 from tomodistill.distillation.training import train
 from tomodistill.inference.keras_engine import KerasEngine
+from tomodistill.machine import cores
 from tomodistill.networks.build import build
 from tomodistill.networks.table import network as network_of
 from tomodistill.networks.table import seen_by
@@ -43,7 +43,6 @@ from tomodistill.subtomograms.simulated import write_simulated_set
 from tomodistill.subtomograms.views import legal_views
 
 Array = NDArray[np.float32]
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ class Study:
             map_spacing=config.map_spacing,
         )
         path = self.folder / "work" / f"{name}.h5"
-        return write_simulated_set(path, config, structures, workers=CORES)
+        return write_simulated_set(path, config, structures, workers=cores())
 
     def teacher(self, member: int = 0) -> Result:
         """One of the ensemble, with its soft labels beside it."""

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.preview import FULL_BAND, IN_BAND, PREVIEW, tilts
-from entrypoints.simulate import RecordedSet, cores, ensure_recorded, structures_of
+from entrypoints.simulate import RecordedSet, ensure_recorded, structures_of
 from tomodistill.errors import InputError
 from tomodistill.evaluation.set_figures import BAND, grid_figure
 from tomodistill.evaluation.table import Column, Link, Table
+from tomodistill.machine import cores
 from tomodistill.simulation.config import Range, SimulationConfig
 from tomodistill.simulation.plan import PlanItem, set_id
 from tomodistill.simulation.simulate import Parts, maker

@@ -1,6 +1,5 @@
 """Simulate a subtomogram set from structures, or find the one that exists."""
 
-import os
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -13,6 +12,7 @@ from entrypoints.preview import record_preview, tilts
 from tomodistill import places
 from tomodistill.errors import InputError
 from tomodistill.evaluation.baseline import given_away, variance_and_power
+from tomodistill.machine import cores
 from tomodistill.scales import Scale
 from tomodistill.simulation.config import SimulationConfig
 from tomodistill.simulation.plan import class_names, plan, set_id
@@ -75,11 +75,6 @@ def ensure_recorded(
         load=lambda run: RecordedSet(open_set(path, verify=True), run),
         run_id=run_id,
     )
-
-
-def cores() -> int:
-    """Those this process may use: a cluster job has fewer than its node."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _load(config: SimulationConfig, voxel_spacing: float) -> tuple[Structure, ...]:

@@ -17,6 +17,7 @@ LONGEST_FILE = 300  # lines
 # A room imports from its own floor and from those below.
 FLOORS = {
     "errors": 0,
+    "machine": 0,
     "places": 0,
     "simulation": 1,
     "subtomograms": 1,

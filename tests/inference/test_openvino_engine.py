@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ from tests.processes import PATIENCE, environment
 from tests.versions import random_volumes
 from tomodistill.inference import openvino_engine
 from tomodistill.inference.keras_engine import KerasEngine
-from tomodistill.inference.openvino_engine import GRAPH, OpenVINOEngine, cores, precisions
+from tomodistill.inference.openvino_engine import GRAPH, OpenVINOEngine, precisions
 from tomodistill.inference.version import load_model
 
 
@@ -104,20 +103,6 @@ def test_volumes_come_alone_or_in_parts_of_one_size(
 
 def test_the_device_is_named(engine: OpenVINOEngine) -> None:
     assert engine.device.startswith("cpu: ")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("max 100000", 4), ("250000 100000", 2), ("50000 100000", 1), ("900000 100000", 4)],
-)
-def test_a_container_uses_no_more_than_its_share(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, expected: int
-) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
-    monkeypatch.setattr(openvino_engine, "_QUOTA", tmp_path / "cpu.max")
-    assert cores() == 4
-    (tmp_path / "cpu.max").write_text(text)
-    assert cores() == expected
 
 
 def test_nothing_is_sent_to_its_makers_or_written_at_home(

@@ -5,24 +5,22 @@ another after every layer, and small parts need little memory. Volumes come alon
 other size, since OpenVINO prepares itself anew for each.
 """
 
-import os
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from itertools import pairwise, starmap
-from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tomodistill.inference.engines import REFERENCE, Array, Volumes
+from tomodistill.machine import cores
 
 GRAPH, WEIGHTS = "openvino.xml", "openvino.bin"  # in a version's folder
 _VOXELS = 2**16  # of the input, in a part: calls of small networks would cost more than the work
-_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 # Of each precision: OpenVINO's word for it, and for a CPU that has it natively. Never left out: by
 # itself OpenVINO computes in bfloat16 where it can.
 _WORDS = {"float32": ("f32", "FP32"), "bfloat16": ("bf16", "BF16"), "float16": ("f16", "FP16")}
@@ -93,19 +91,3 @@ def openvino() -> Any:
     import openvino
 
     return openvino
-
-
-def cores() -> int:
-    """Which this process may use, also in a container with a share of the machine's."""
-    known = hasattr(os, "sched_getaffinity")
-    usable = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
-    return max(int(min(usable, _quota())), 1)
-
-
-def _quota() -> float:
-    """Cores' worth of time that the control group has."""
-    try:
-        limit, period = _QUOTA.read_text().split()
-    except OSError:
-        return inf
-    return inf if limit == "max" else int(limit) / int(period)

@@ -1,0 +1,23 @@
+"""What of this machine a process may use."""
+
+import os
+from math import inf
+from pathlib import Path
+
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def cores() -> int:
+    """Which this process may use: a job or a container has a share of the machine."""
+    known = hasattr(os, "sched_getaffinity")
+    usable = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
+    return max(int(min(usable, _quota())), 1)
+
+
+def _quota() -> float:
+    """Cores' worth of time that the control group has."""
+    try:
+        limit, period = _QUOTA.read_text().split()
+    except OSError:
+        return inf
+    return inf if limit == "max" else int(limit) / int(period)
