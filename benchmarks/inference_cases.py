@@ -12,7 +12,7 @@ from inference_turns import Case, Key
 
 from tomodistill.inference import openvino_engine
 from tomodistill.inference.classifier import Classifier
-from tomodistill.inference.engines import PRECISIONS, REFERENCE, Array, Engine, Volumes
+from tomodistill.inference.engines import PRECISIONS, REFERENCE, Array, Engine
 from tomodistill.inference.gate import Figures
 from tomodistill.inference.keras_engine import KerasEngine, device
 from tomodistill.inference.openvino_engine import GRAPH, OpenVINOEngine
@@ -34,10 +34,9 @@ class PredictEngine:
     def __init__(self, model: keras.Model) -> None:
         self.model, self.device = model, device()
 
-    def logits(self, volumes: Volumes) -> Array:
+    def logits(self, volumes: Array) -> Array:
         """(n, classes) logits of preprocessed volumes (n, e, e, e), as one batch."""
-        count = len(volumes)
-        answer = self.model.predict(volumes[0:count][..., None], batch_size=count, verbose=0)
+        answer = self.model.predict(volumes[..., None], batch_size=len(volumes), verbose=0)
         return np.asarray(answer)
 
     def warm_up(self) -> None:

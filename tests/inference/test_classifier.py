@@ -12,7 +12,6 @@ from tests.versions import CALIBRATION, UNKNOWN, write_random_version
 from tomodistill.errors import InputError
 from tomodistill.inference import confidence
 from tomodistill.inference.classifier import Classifier
-from tomodistill.inference.engines import Volumes
 from tomodistill.inference.version import file_digest, load_model
 from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
 
@@ -25,9 +24,8 @@ class Answering:
     precision: str = "float32"
     name, device = "none", "cpu"
 
-    def logits(self, volumes: Volumes) -> np.ndarray:
-        asked = [len(volumes[start : start + 16]) for start in range(0, len(volumes), 16)]
-        return np.broadcast_to(self.answer, (sum(asked), self.answer.shape[-1]))
+    def logits(self, volumes: np.ndarray) -> np.ndarray:
+        return np.broadcast_to(self.answer, (len(volumes), self.answer.shape[-1]))
 
     def warm_up(self) -> None: ...
 

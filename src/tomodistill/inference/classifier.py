@@ -23,6 +23,7 @@ from tomodistill.subtomograms.preprocessing import preprocess
 
 SELF_TEST_TOLERANCE = 1e-3  # of a probability; backends and devices differ by about 1e-5
 _REDUCED_TOLERANCE = 0.2  # likewise, in other precisions than float32, which have their gate
+_BLOCK = 64  # volumes that are preprocessed at a time: they stay near the cores
 _SPACING_TOLERANCE = 0.02  # relative
 
 
@@ -37,7 +38,7 @@ class Decisions:
 
 @dataclass(frozen=True)
 class Classifier:
-    """Stored volumes in, decisions out. Thread-safe; memory is bounded by the engine's batches."""
+    """Stored volumes in, decisions out. Thread-safe; memory is bounded by one block."""
 
     manifest: Manifest
     engine: Engine
@@ -64,9 +65,11 @@ class Classifier:
         numbers.
         """
         self._check(volumes)
-        if not len(volumes):
-            return np.empty((0, len(self.manifest.class_names)), np.float32)
-        return self.engine.logits(_Seen(volumes, self.manifest))
+        logits = np.empty((len(volumes), len(self.manifest.class_names)), np.float32)
+        for start in range(0, len(volumes), _BLOCK):
+            seen = self._preprocess(volumes, start)
+            logits[start : start + _BLOCK] = self.engine.logits(seen)
+        return logits
 
     def probabilities(
         self,
@@ -153,6 +156,25 @@ class Classifier:
         """Of the calibration; 1 without one."""
         return self.manifest.calibration.temperature if self.manifest.calibration else 1.0
 
+    def _preprocess(self, volumes: NDArray[Any], start: int) -> NDArray[np.float32]:
+        """(m, e, e, e) of the block of (n, d, d, d) volumes that starts there."""
+        with np.errstate(invalid="ignore", over="ignore"):  # refused below
+            prepared = preprocess(
+                volumes[start : start + _BLOCK].astype(np.float32, copy=False),
+                voxel_spacing=self.manifest.voxel_spacing,
+                contrast=self.manifest.contrast,
+                parameters=self.manifest.preprocessing,
+            )
+        # Normalisation spreads what is not finite over its whole volume: one voxel tells.
+        wrong = np.flatnonzero(~np.isfinite(prepared[:, 0, 0, 0]))
+        if len(wrong):
+            raise InputError(
+                expected="volumes of finite numbers",
+                found=f"NaN or infinity in subtomogram {start + wrong[0]}, counted from 0",
+                todo="Leave it out, or crop it again.",
+            )
+        return prepared
+
     def _check(self, volumes: NDArray[Any]) -> None:
         box = self.manifest.box
         if volumes.shape[1:] != (box, box, box):
@@ -176,35 +198,3 @@ class Classifier:
                 found=f"{voxel_spacing:.3f} Å in the header",
                 todo="Rescale the volumes, or correct the header.",
             )
-
-
-@dataclass(frozen=True)
-class _Seen:
-    """(n, d, d, d) stored volumes as the network sees them: preprocessed when they are asked for.
-
-    So an engine prepares each part in the thread that computes it, on a core of its own.
-    """
-
-    volumes: NDArray[Any]
-    manifest: Manifest
-
-    def __len__(self) -> int:
-        return len(self.volumes)
-
-    def __getitem__(self, part: slice, /) -> NDArray[np.float32]:
-        with np.errstate(invalid="ignore", over="ignore"):  # refused below
-            prepared = preprocess(
-                self.volumes[part].astype(np.float32, copy=False),
-                voxel_spacing=self.manifest.voxel_spacing,
-                contrast=self.manifest.contrast,
-                parameters=self.manifest.preprocessing,
-            )
-        # Normalisation spreads what is not finite over its whole volume: one voxel tells.
-        wrong = np.flatnonzero(~np.isfinite(prepared[:, 0, 0, 0]))
-        if len(wrong):
-            raise InputError(
-                expected="volumes of finite numbers",
-                found=f"NaN or infinity in subtomogram {part.start + wrong[0]}, counted from 0",
-                todo="Leave it out, or crop it again.",
-            )
-        return prepared

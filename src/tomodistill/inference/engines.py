@@ -11,16 +11,6 @@ REFERENCE = PRECISIONS[0]
 Array = NDArray[np.float32]
 
 
-class Volumes(Protocol):
-    """(n, e, e, e) preprocessed volumes: an array, or what makes them when they are asked for."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, part: slice, /) -> Array:
-        """(m, e, e, e) float32; from any thread."""
-        ...
-
-
 class Engine(Protocol):
     """Preprocessed volumes (n, e, e, e) in, logits (n, classes) out, float32 both."""
 
@@ -28,8 +18,8 @@ class Engine(Protocol):
     device: str
     precision: str  # one of PRECISIONS
 
-    def logits(self, volumes: Volumes) -> Array:
-        """(n, classes) logits of one volume or more; safe to call from several threads."""
+    def logits(self, volumes: Array) -> Array:
+        """(n, classes) logits; safe to call from several threads."""
         ...
 
     def warm_up(self) -> None:

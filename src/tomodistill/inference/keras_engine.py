@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from tomodistill.errors import InputError
-from tomodistill.inference.engines import REFERENCE, Array, Volumes
+from tomodistill.inference.engines import REFERENCE, Array
 
 BATCH_SIZES = (1, 4, 16, 64)
 _ON_GPU = (*BATCH_SIZES, 256)  # which small batches leave idle
@@ -32,7 +32,7 @@ class KerasEngine:
         self._lock = threading.Lock()
         self._function = _COMPILERS[keras.backend.backend()](self.model)
 
-    def logits(self, volumes: Volumes) -> Array:
+    def logits(self, volumes: Array) -> Array:
         """(n, classes) logits of (n, e, e, e) volumes, in batches of the fixed sizes.
 
         Smaller ones where the device runs out of memory; raises InputError if one item is too much.

@@ -7,16 +7,15 @@ other size, since OpenVINO prepares itself anew for each.
 
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
-from itertools import pairwise, starmap
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tomodistill.inference.engines import REFERENCE, Array, Volumes
+from tomodistill.inference.engines import REFERENCE, Array
 from tomodistill.machine import cores
 
 GRAPH, WEIGHTS = "openvino.xml", "openvino.bin"  # in a version's folder
@@ -49,22 +48,21 @@ class OpenVINOEngine:
         self._pool = ThreadPoolExecutor(self._streams)
         self._of_thread = threading.local()  # a request can compute one part at a time
 
-    def logits(self, volumes: Volumes) -> Array:
-        """(n, classes) logits of (n, e, e, e) volumes, each part made where it is computed."""
-        found = self._pool.map(lambda part: self._infer(volumes[part]), self._parts(len(volumes)))
-        return np.concatenate(list(found))
+    def logits(self, volumes: Array) -> Array:
+        """(n, classes) logits of (n, e, e, e) volumes."""
+        return np.concatenate(list(self._pool.map(self._infer, self._parts(volumes))))
 
     def warm_up(self) -> None:
         """Prepare for both sizes."""
         for count in (1, self._part * self._streams):
             self.logits(np.zeros((count, *self._shape[:3]), np.float32))
 
-    def _parts(self, count: int) -> Iterator[slice]:
-        """Of so many volumes; the last ones alone, all of them if not every stream had a part."""
-        part = self._part
+    def _parts(self, volumes: Array) -> list[Array]:
+        """(m, e, e, e) each; the last ones alone, all of them if not every stream had a part."""
+        count, part = len(volumes), self._part
         whole = count // part * part if count >= part * self._streams else 0
         edges = [*range(0, whole, part), *range(whole, count + 1)]
-        return starmap(slice, pairwise(edges))
+        return [volumes[start:stop] for start, stop in pairwise(edges)]
 
     def _infer(self, volumes: Array) -> Array:
         if not hasattr(self._of_thread, "request"):
