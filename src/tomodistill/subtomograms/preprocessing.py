@@ -108,6 +108,6 @@ def axis_filter(box: int, edge: int, voxel_spacing: float, lowpass: float) -> ND
 
 def _normalise(volume: NDArray[np.float32]) -> None:
     """In float64, so that values near 1e12 keep their variance; a constant volume becomes zero."""
-    deviation = (volume - volume.mean(dtype=np.float64)).ravel()  # float64
-    spread = np.sqrt(deviation @ deviation / deviation.size)
-    np.divide(deviation, spread or 1.0, out=volume.reshape(-1), casting="same_kind")
+    deviation = volume - volume.mean(dtype=np.float64)  # float64
+    spread = np.sqrt(np.square(deviation).mean())  # no product: BLAS would wait for threads
+    np.divide(deviation, spread or 1.0, out=volume, casting="same_kind")
