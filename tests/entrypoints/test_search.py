@@ -167,7 +167,7 @@ def test_no_trial_begins_after_the_budget(monkeypatch, minutes, most, expected):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        (["--box", "7"], "a box of 8 voxels or more for dsrf3d_v2"),
+        (["--box", "7"], "box: at least 8 voxels"),
         (["--student", "s3"], "flags that this entry point has"),
         (["--labels", "hard"], "flags that this entry point has"),
         (["--transfer", "nowhere.h5"], "transfer: none, a number of items, or paths"),
