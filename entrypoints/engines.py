@@ -9,13 +9,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
-from scipy.special import softmax
 
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import SELF_TEST_TOLERANCE, Classifier
 from tomodistill.inference.engines import PRECISIONS, REFERENCE, Array, Engine
 from tomodistill.inference.export import write_openvino
-from tomodistill.inference.gate import Figures, Gate, judge, largest_difference
+from tomodistill.inference.gate import Figures, Gate, judge, probability_difference
 from tomodistill.inference.keras_engine import KerasEngine, device
 from tomodistill.inference.openvino_engine import OpenVINOEngine, precisions
 from tomodistill.subtomograms.dataset import SubtomogramSet
@@ -107,7 +106,7 @@ def _openvino(
 def _check_faithful(reference: Array, logits: Array) -> None:
     """Raises InputError unless (n, classes) logits are those of the same network."""
     agreement = float((reference.argmax(axis=1) == logits.argmax(axis=1)).mean())
-    difference = largest_difference(softmax(reference, axis=1), softmax(logits, axis=1))
+    difference = probability_difference(reference, logits)
     if not (agreement >= _LEAST_AGREEMENT and difference <= SELF_TEST_TOLERANCE):
         raise InputError(
             expected=f"an agreement of {_LEAST_AGREEMENT} or more with what was exported, and "

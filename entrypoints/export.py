@@ -12,7 +12,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from scipy.special import softmax
 
 from entrypoints.flags import parse_flags
 from entrypoints.promote import chosen_or_production
@@ -20,7 +19,7 @@ from tomodistill import places
 from tomodistill.errors import InputError
 from tomodistill.inference.classifier import SELF_TEST_TOLERANCE
 from tomodistill.inference.engines import Array
-from tomodistill.inference.gate import largest_difference
+from tomodistill.inference.gate import probability_difference
 from tomodistill.inference.openvino_engine import GRAPH, WEIGHTS, OpenVINOEngine, openvino
 from tomodistill.inference.version import (
     PROBE,
@@ -106,7 +105,7 @@ def _verify(written: Path, folder: Path, manifest: Manifest, format: str) -> flo
         parameters=manifest.preprocessing,
     )
     stored, found = np.load(folder / PROBE_LOGITS), FORMATS[format].answer(written, prepared)
-    difference = largest_difference(softmax(stored, axis=1), softmax(found, axis=1))
+    difference = probability_difference(stored, found)
     if not difference <= SELF_TEST_TOLERANCE:
         raise InputError(
             expected=f"the probe's probabilities within {SELF_TEST_TOLERANCE} from {written.name}",

@@ -7,11 +7,10 @@ from dataclasses import replace
 
 from entrypoints.compare import record, show
 from entrypoints.confidence import check_held_out
-from entrypoints.distill import ensure_student
+from entrypoints.distill import check_student, ensure_student
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.upstream import check_upstream, ensure_upstream
 from tomodistill.distillation.config import StudentConfig
-from tomodistill.networks.table import check_box, network
 from tomodistill.scales import Scale
 from tomodistill.tracking.links import run_url
 from tomodistill.tracking.records import log_config, log_set
@@ -52,7 +51,7 @@ def _students(names: str, scale: Scale) -> list[StudentConfig]:
         for labels in LABELS
     ]
     for config in configs:
-        check_box(network(config.student), scale.preprocessing.edge(scale.simulation.box))
+        check_student(replace(scale, student=config))
     check_upstream(scale)
     check_held_out(scale)
     return configs

@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
 
 from tomodistill.errors import InputError
 from tomodistill.inference.choice import AUTO, open_engine
@@ -18,12 +17,13 @@ from tomodistill.inference.confidence import (
     with_priors,
 )
 from tomodistill.inference.engines import REFERENCE, Engine
+from tomodistill.inference.gate import probability_difference
 from tomodistill.inference.version import PROBE, PROBE_LOGITS, Manifest, read_manifest
 from tomodistill.subtomograms.preprocessing import preprocess
 
 SELF_TEST_TOLERANCE = 1e-3  # of a probability; backends and devices differ by about 1e-5
 _REDUCED_TOLERANCE = 0.2  # likewise, in other precisions than float32, which have their gate
-_BLOCK = 64  # volumes that are preprocessed at a time: they stay near the cores
+_BLOCK = 64  # volumes that are preprocessed at a time
 _SPACING_TOLERANCE = 0.02  # relative
 
 
@@ -116,9 +116,9 @@ class Classifier:
 
     def self_test(self, folder: Path) -> None:
         """Raises InputError unless the probe gets the probabilities that were stored with it."""
-        stored = softmax(np.load(folder / PROBE_LOGITS, allow_pickle=False), axis=1)
-        here = softmax(self.logits(np.load(folder / PROBE, allow_pickle=False)), axis=1)
-        difference = float(np.abs(stored - here).max())
+        stored = np.load(folder / PROBE_LOGITS, allow_pickle=False)
+        here = self.logits(np.load(folder / PROBE, allow_pickle=False))
+        difference = probability_difference(stored, here)
         exact = self.engine.precision == REFERENCE
         tolerance = SELF_TEST_TOLERANCE if exact else _REDUCED_TOLERANCE
         if not difference <= tolerance:

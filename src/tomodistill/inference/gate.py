@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from tomodistill.inference.engines import Array
 
@@ -40,6 +41,11 @@ def judge(
     faithful = np.isfinite(difference) and agreement >= gate.min_agreement
     passed = bool(faithful and (reference_right - right) / items <= gate.max_accuracy_loss)
     return Figures(agreement, right / items, reference_right / items, difference, items, passed)
+
+
+def probability_difference(logits: Array, others: Array) -> float:
+    """Largest difference of a probability between two (n, classes) logits."""
+    return largest_difference(softmax(logits, axis=1), softmax(others, axis=1))
 
 
 def largest_difference(one: Array, other: Array) -> float:
