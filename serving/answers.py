@@ -5,6 +5,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field
 
 from serving.follower import Served
+from serving.work import Answered
 from tomodistill.inference.classifier import Decisions
 from tomodistill.inference.confidence import UNKNOWN
 
@@ -105,6 +106,14 @@ class Classification(Computed):
     """Predictions in the order of the volumes that were sent."""
 
     predictions: list[Prediction]
+
+    @classmethod
+    def of_answer(cls, answered: Answered) -> Self:
+        """What one request is told."""
+        names = answered.served.classifier.manifest.class_names
+        count = len(answered.prepared.volumes)
+        rows = [Prediction.of(answered.decisions, row, names) for row in range(count)]
+        return cls.of(answered.served, predictions=rows)
 
 
 class ModelFacts(Computed):

@@ -9,6 +9,7 @@ from serving.config import ServiceConfig
 from serving.errors import add_error_answers
 from serving.follower import Download, Follower, Resolve
 from serving.routes import router
+from serving.work import Service
 from tomodistill import __version__
 
 
@@ -28,15 +29,18 @@ def create_app(config: ServiceConfig, *, resolve: Resolve, download: Download) -
         priors=config.shares,
     )
 
+    service = Service(config, follower)
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with follower.following(config.poll_seconds):
             yield
+        service.close()
 
     app = FastAPI(
         title="tomodistill", version=__version__, lifespan=lifespan, redirect_slashes=False
     )
-    app.state.config, app.state.follower = config, follower
+    app.state.service = service
     app.include_router(router)
     add_error_answers(app)
     return app

@@ -4,24 +4,40 @@ Read by hand: curl's --data-binary calls any file a form, and FastAPI's own limi
 text.
 """
 
+import asyncio
+
 from fastapi import HTTPException, Request
 
+from serving.config import ServiceConfig
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """The whole body: 415 if it is encoded, 413 above `limit` bytes, 400 if it is empty."""
+
+async def read_body(request: Request, config: ServiceConfig) -> bytearray:
+    """The whole body: 415 if it is encoded, 413 if too large, 408 if too slow, 400 if empty."""
     _refuse_encoded(request.headers.get("content-encoding", ""))
+    limit = config.max_body_bytes
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         raise _too_large(limit)  # before a patient client sends it
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        chunks.append(chunk)
-    if size == 0:
+    body = bytearray()  # no list: a body of single bytes would need a hundred times its size
+    try:
+        async with asyncio.timeout(config.body_seconds):
+            async for chunk in request.stream():
+                if len(body) + len(chunk) > limit:
+                    raise _too_large(limit)
+                body += chunk
+    except TimeoutError:
+        raise _too_slow(config.body_seconds) from None
+    if not body:
         raise HTTPException(400, "expected a .npy or .mrc file as the body; found nothing")
-    return b"".join(chunks)
+    return body
+
+
+def _too_slow(seconds: float) -> HTTPException:
+    return HTTPException(
+        408,
+        f"expected the body within {seconds:g} s; found it unfinished. Send fewer volumes.",
+        headers={"Connection": "close"},
+    )
 
 
 def _refuse_encoded(encoding: str) -> None:

@@ -22,6 +22,9 @@ class ServiceConfig:
     port: int = 8000  # 0: any free one
     poll_seconds: float = 5.0  # between two looks at what `model` points to
     max_body_mib: int = 256  # of one request
+    body_seconds: float = 60.0  # for one body to arrive
+    deadline_seconds: float = 30.0  # for a request to be computed; one may ask for less
+    queue: int = 2048  # volumes inside at a time, before others are refused
     # "trained", or the share of each class that the user expects, as "ribosome:0.6,p97:0.1"; the
     # others share the rest. A simulated set holds as many of each class, a cell does not.
     priors: str = _TRAINED
@@ -31,8 +34,11 @@ class ServiceConfig:
 
     def __post_init__(self) -> None:
         _check(0 <= self.port <= 65535, "a port from 0 to 65535", self.port)
-        _check(0 < self.poll_seconds < float("inf"), "poll_seconds above zero", self.poll_seconds)
-        _check(self.max_body_mib >= 1, "max_body_mib of 1 or more", self.max_body_mib)
+        for name in ("max_body_mib", "queue"):
+            _check(getattr(self, name) >= 1, f"{name} of 1 or more", getattr(self, name))
+        for name in ("poll_seconds", "body_seconds", "deadline_seconds"):
+            value = getattr(self, name)
+            _check(0 < value < float("inf"), f"{name} above zero", value)
         for name in ("model", "host", "cache"):
             _check(bool(getattr(self, name)), f"a {name}", "nothing")
         if self.priors != _TRAINED:

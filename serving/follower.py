@@ -92,6 +92,9 @@ class Follower:
             _log.warning("%s; %s", problem, self._consequence())
         self.problem = problem
 
+    def heard(self, served: Served, error: Exception | None) -> None:
+        """What came of a call of the engine of `served`: an `error`, or None."""
+
     def _poll(self, stop: threading.Event, poll_seconds: float) -> None:
         while not stop.is_set():
             self.refresh()

@@ -3,19 +3,18 @@
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
-from fastapi.concurrency import run_in_threadpool
+from fastapi import APIRouter, Request, Response
 
+from serving import work
 from serving.answers import (
     Classification,
     ErrorAnswer,
     ModelFacts,
-    Prediction,
     Readiness,
 )
-from serving.body import read_body
 from serving.errors import refusing
-from serving.follower import Follower, Served
+from serving.work import Asked, service
+from tomodistill.inference.version import Manifest
 from tomodistill.subtomograms.volumes import check_volumes, parse_volumes
 
 router = APIRouter()
@@ -53,19 +52,22 @@ def overview() -> dict[str, str]:
 @router.post(
     "/classify",
     openapi_extra=_BODY,
+    response_model=Classification,
     responses=_errors(400, 413, 415, 422, 503),
 )
-async def classify(request: Request) -> Classification:
+async def classify(request: Request) -> Response:
     """Classify one volume (d, d, d) or a stack (n, d, d, d): the bytes of a .npy or .mrc file."""
-    served = _served(request)
-    body = await read_body(request, request.app.state.config.max_body_bytes)
-    return await run_in_threadpool(_classify, served, body)
+    answered = await work.classify(request, _parse)
+    return Response(
+        Classification.of_answer(answered).model_dump_json(by_alias=True),
+        media_type="application/json",
+    )
 
 
 @router.get("/model", responses=_errors(503))
 def model(request: Request) -> ModelFacts:
     """What the model in service expects, what it came from, and how good it is."""
-    served = _served(request)
+    served = service(request).served()
     manifest = served.classifier.manifest
     known = asdict(manifest)
     return ModelFacts.of(
@@ -83,7 +85,7 @@ def model(request: Request) -> ModelFacts:
         unknown=known["unknown"],
         metrics=dict(manifest.metrics),
         tags=served.resolved.tags,
-        refresh_error=_follower(request).problem,
+        refresh_error=service(request).follower.problem,
     )
 
 
@@ -96,36 +98,16 @@ def live() -> dict[str, bool]:
 @router.get("/health/ready", responses=_errors(503))
 def ready(request: Request) -> Readiness:
     """There is a model to classify with."""
-    served = _served(request)
+    served = service(request).served()
     return Readiness(
         version=served.resolved.version,
         device=served.classifier.engine.device,
-        refresh_error=_follower(request).problem,
+        refresh_error=service(request).follower.problem,
     )
 
 
-def _classify(served: Served, body: bytes) -> Classification:
-    """The heavy part, off the event loop."""
-    classifier = served.classifier
+def _parse(_: Manifest, body: bytearray) -> Asked:
     with refusing(400):
         array, voxel_spacing = parse_volumes(body)
     with refusing(422):
-        volumes = check_volumes(array)
-        decisions = classifier.decide(volumes, voxel_spacing=voxel_spacing, priors=served.priors)
-    names = classifier.manifest.class_names
-    predictions = [Prediction.of(decisions, row, names) for row in range(len(volumes))]
-    return Classification.of(served, predictions=predictions)
-
-
-def _follower(request: Request) -> Follower:
-    follower: Follower = request.app.state.follower
-    return follower
-
-
-def _served(request: Request) -> Served:
-    """The model of this moment; the request keeps it even if another takes over meanwhile."""
-    follower = _follower(request)
-    served = follower.current
-    if served is None:
-        raise HTTPException(503, f"no model is loaded: {follower.problem}")
-    return served
+        return Asked(check_volumes(array), voxel_spacing)

@@ -57,7 +57,7 @@ def app(registry):
 @pytest.fixture
 def client(app, registry, classifiers) -> TestClient:
     """Version 1 is loaded already."""
-    follower = app.state.follower
+    follower = app.state.service.follower
     follower.current, follower.problem = Served(classifiers["one"], registry.resolve(URI)), None
     return TestClient(app)  # without `with`: the lifespan, and so the thread, is not started
 

@@ -33,7 +33,7 @@ from tests.serving.folder_registry import FolderRegistry
 from fastapi.testclient import TestClient
 registry = FolderRegistry(Path(sys.argv[1]))
 app = create_app(ServiceConfig(), resolve=registry.resolve, download=registry.download)
-app.state.follower.refresh()
+app.state.service.follower.refresh()
 print(TestClient(app).post("/classify", content=Path(sys.argv[2]).read_bytes()).text)
 print(*sys.modules)
 """
@@ -57,7 +57,7 @@ def in_production(fast, tmp_path) -> FolderRegistry:
 def client(registry, **config: str) -> TestClient:
     """Of a service that has looked once for its model."""
     app = create_app(ServiceConfig(**config), resolve=registry.resolve, download=registry.download)
-    app.state.follower.refresh()
+    app.state.service.follower.refresh()
     return TestClient(app)
 
 
@@ -69,7 +69,7 @@ def test_answers_say_by_what_they_were_computed(in_production, fast, caplog):
     for said in (answer, facts):
         assert (said["engine"], said["precision"]) == ("openvino", "float32")
         assert said["device"].startswith("cpu")
-        assert said["why"] == asked.app.state.follower.current.classifier.why != ""
+        assert said["why"] == asked.app.state.service.follower.current.classifier.why != ""
     assert facts["engines"] == ENGINES
     assert f"on {facts['device']} by openvino in float32: {facts['why']}" in caplog.text
     by_class = [p["probabilities"] for p in answer["predictions"]]

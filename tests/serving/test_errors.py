@@ -63,8 +63,8 @@ def test_unknown_routes_and_methods_are_json(client, method, path, status):
 
 
 def test_a_bug_is_logged_and_answered_without_an_escaping_exception(app, client, caplog, volume):
-    served = app.state.follower.current
-    app.state.follower.current = replace(served, classifier=None)  # a bug
+    served = app.state.service.follower.current
+    app.state.service.follower.current = replace(served, classifier=None)  # a bug
     answer = client.post("/classify", content=npy(volume))  # raises what escapes
     assert answer.status_code == 500
     assert answer.json() == {"error": "internal error; the service's log has it"}

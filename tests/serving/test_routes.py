@@ -80,7 +80,7 @@ def confident(tmp_path_factory) -> Classifier:
 
 
 def _serving(app, registry, confident, priors=None) -> TestClient:
-    app.state.follower.current = Served(confident, registry.resolve(URI), priors)
+    app.state.service.follower.current = Served(confident, registry.resolve(URI), priors)
     return TestClient(app)
 
 
@@ -121,7 +121,7 @@ def test_without_a_model_the_service_lives_and_says_why(app, registry):
     client = TestClient(app)
     assert client.get("/health/live").json() == {"live": True}
     assert "still loading" in client.get("/health/ready").json()["error"]
-    app.state.follower.refresh()
+    app.state.service.follower.refresh()
     for answer in (
         client.get("/health/ready"),
         client.get("/model"),

@@ -18,13 +18,13 @@ from tomodistill.inference.confidence import (
 )
 from tomodistill.inference.engines import REFERENCE, Engine
 from tomodistill.inference.gate import probability_difference
+from tomodistill.inference.preparation import Prepared, prepare
 from tomodistill.inference.version import PROBE, PROBE_LOGITS, Manifest, read_manifest
-from tomodistill.subtomograms.preprocessing import preprocess
+from tomodistill.subtomograms.preprocessing import Contrast
 
 SELF_TEST_TOLERANCE = 1e-3  # of a probability; backends and devices differ by about 1e-5
 _REDUCED_TOLERANCE = 0.2  # likewise, in other precisions than float32, which have their gate
-_BLOCK = 64  # volumes that are preprocessed at a time
-_SPACING_TOLERANCE = 0.02  # relative
+_BLOCK = 64  # volumes that are prepared at a time
 
 
 @dataclass(frozen=True)
@@ -58,18 +58,21 @@ class Classifier:
         classifier.engine.warm_up()
         return classifier
 
-    def logits(self, volumes: NDArray[Any]) -> NDArray[np.float32]:
-        """(n, classes) logits of stored volumes (n, d, d, d), preprocessed here.
-
-        Raises InputError for a box that is not the model's, and for what are no finite real
-        numbers.
-        """
-        self._check(volumes)
-        logits = np.empty((len(volumes), len(self.manifest.class_names)), np.float32)
-        for start in range(0, len(volumes), _BLOCK):
-            seen = self._preprocess(volumes, start)
-            logits[start : start + _BLOCK] = self.engine.logits(seen)
-        return logits
+    def logits(
+        self,
+        volumes: NDArray[Any],
+        *,
+        voxel_spacing: float | None = None,
+        contrast: Contrast | None = None,
+    ) -> NDArray[np.float32]:
+        """(n, classes) logits of stored volumes (n, d, d, d), prepared here; see `prepare`."""
+        starts = range(0, max(len(volumes), 1), _BLOCK)  # none at all are checked, too
+        return np.concatenate(
+            [
+                self._block(volumes[start : start + _BLOCK], start, voxel_spacing, contrast)
+                for start in starts
+            ]
+        )
 
     def probabilities(
         self,
@@ -86,19 +89,38 @@ class Classifier:
         volumes: NDArray[Any],
         *,
         voxel_spacing: float | None = None,
+        contrast: Contrast | None = None,
         priors: Mapping[str, float] | None = None,
     ) -> Decisions:
         """Calibrated probabilities of stored volumes (n, d, d, d), and what is rejected.
 
-        `voxel_spacing` in Å where the volumes state one. `priors`: class -> share that the user
-        expects, see `priors_of`; None: those of the training data. Rejection does not depend on
-        them. Raises InputError for a box or a voxel spacing that is not the model's, for
-        what are no finite real numbers, and for priors that it cannot have.
+        `voxel_spacing` in Å and `contrast` where the volumes state them. `priors`: class -> share
+        that the user expects, see `priors_of`; None: those of the training data. Rejection does not
+        depend on them. Raises InputError for what `prepare` refuses, and for priors that it cannot
+        have.
         """
-        self._check_spacing(voxel_spacing)
         expected = self.priors_of(priors) if priors else None
-        logits = self.logits(volumes)
-        probabilities = self._probabilities(logits, expected)
+        logits = self.logits(volumes, voxel_spacing=voxel_spacing, contrast=contrast)
+        return self.decisions(logits, priors=expected)
+
+    def prepare(
+        self,
+        volumes: NDArray[Any],
+        *,
+        voxel_spacing: float | None = None,
+        contrast: Contrast | None = None,
+        first: int = 0,
+    ) -> Prepared:
+        """What the engine takes; see `preparation.prepare`."""
+        return prepare(
+            self.manifest, volumes, voxel_spacing=voxel_spacing, contrast=contrast, first=first
+        )
+
+    def decisions(
+        self, logits: NDArray[np.float32], *, priors: Mapping[str, float] | None = None
+    ) -> Decisions:
+        """What (n, classes) logits say, under the `priors` of every class, if given."""
+        probabilities = self._probabilities(logits, priors)
         classes, scores = probabilities.argmax(axis=1), None
         if unknown := self.manifest.unknown:
             scores = unknown.scores(logits, temperature=self._temperature)
@@ -156,45 +178,17 @@ class Classifier:
         """Of the calibration; 1 without one."""
         return self.manifest.calibration.temperature if self.manifest.calibration else 1.0
 
-    def _preprocess(self, volumes: NDArray[Any], start: int) -> NDArray[np.float32]:
-        """(m, e, e, e) of the block of (n, d, d, d) volumes that starts there."""
-        with np.errstate(invalid="ignore", over="ignore"):  # refused below
-            prepared = preprocess(
-                volumes[start : start + _BLOCK].astype(np.float32, copy=False),
-                voxel_spacing=self.manifest.voxel_spacing,
-                contrast=self.manifest.contrast,
-                parameters=self.manifest.preprocessing,
-            )
-        # Normalisation spreads what is not finite over its whole volume: one voxel tells.
-        wrong = np.flatnonzero(~np.isfinite(prepared[:, 0, 0, 0]))
-        if len(wrong):
-            raise InputError(
-                expected="volumes of finite numbers",
-                found=f"NaN or infinity in subtomogram {start + wrong[0]}, counted from 0",
-                todo="Leave it out, or crop it again.",
-            )
-        return prepared
-
-    def _check(self, volumes: NDArray[Any]) -> None:
-        box = self.manifest.box
-        if volumes.shape[1:] != (box, box, box):
-            raise InputError(
-                expected=f"boxes of {box} x {box} x {box} voxels",
-                found=f"{' x '.join(map(str, volumes.shape[1:]))}",
-                todo=f"Crop {box} voxels at {self.manifest.voxel_spacing} Å around each particle.",
-            )
-        if volumes.dtype.kind not in "fiu":
-            raise InputError(
-                expected="volumes of real numbers, float32 at best",
-                found=f"{volumes.dtype}",
-                todo="Convert them.",
-            )
-
-    def _check_spacing(self, voxel_spacing: float | None) -> None:
-        spacing = self.manifest.voxel_spacing
-        if voxel_spacing and abs(voxel_spacing / spacing - 1) > _SPACING_TOLERANCE:
-            raise InputError(
-                expected=f"a voxel spacing of {spacing} Å",
-                found=f"{voxel_spacing:.3f} Å in the header",
-                todo="Rescale the volumes, or correct the header.",
-            )
+    def _block(
+        self,
+        volumes: NDArray[Any],
+        first: int,
+        voxel_spacing: float | None,
+        contrast: Contrast | None,
+    ) -> NDArray[np.float32]:
+        """(m, classes) logits of (m, d, d, d) volumes; `first`: their place among all."""
+        prepared = self.prepare(
+            volumes, voxel_spacing=voxel_spacing, contrast=contrast, first=first
+        ).volumes
+        if len(prepared):
+            return self.engine.logits(prepared)
+        return np.empty((0, len(self.manifest.class_names)), np.float32)

@@ -18,6 +18,11 @@ class Engine(Protocol):
     device: str
     precision: str  # one of PRECISIONS
 
+    @property
+    def batch(self) -> int:
+        """Volumes that keep it busy; more at a time gain little."""
+        ...
+
     def logits(self, volumes: Array) -> Array:
         """(n, classes) logits; safe to call from several threads."""
         ...

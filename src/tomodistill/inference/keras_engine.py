@@ -32,6 +32,11 @@ class KerasEngine:
         self._lock = threading.Lock()
         self._function = _COMPILERS[keras.backend.backend()](self.model)
 
+    @property
+    def batch(self) -> int:
+        """The largest of the fixed sizes."""
+        return self._sizes[-1]
+
     def logits(self, volumes: Array) -> Array:
         """(n, classes) logits of (n, e, e, e) volumes, in batches of the fixed sizes.
 

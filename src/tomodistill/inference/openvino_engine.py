@@ -20,6 +20,7 @@ from tomodistill.machine import cores
 
 GRAPH, WEIGHTS = "openvino.xml", "openvino.bin"  # in a version's folder
 _VOXELS = 2**16  # of the input, in a part: calls of small networks would cost more than the work
+_PARTS = 4  # for each stream in a batch: fewer, and streams wait for each other at its end
 # Of each precision: OpenVINO's word for it, and for a CPU that has it natively. Never left out: by
 # itself OpenVINO computes in bfloat16 where it can.
 _WORDS = {"float32": ("f32", "FP32"), "bfloat16": ("bf16", "BF16"), "float16": ("f16", "FP16")}
@@ -45,6 +46,7 @@ class OpenVINOEngine:
         self._shape = [axis.get_length() for axis in shape]  # with a channel axis or without
         self._part = max(_VOXELS // self._shape[0] ** 3, 1)  # volumes
         self._streams = self._compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
+        self.batch = _PARTS * self._part * self._streams
         self._pool = ThreadPoolExecutor(self._streams)
         self._of_thread = threading.local()  # a request can compute one part at a time
 

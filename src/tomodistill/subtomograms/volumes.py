@@ -30,7 +30,7 @@ def write_mrc(path: Path, volume: NDArray[np.float32], voxel_spacing: float) -> 
         mrc.voxel_size = voxel_spacing
 
 
-def parse_volumes(body: bytes) -> tuple[NDArray[np.generic], float | None]:
+def parse_volumes(body: bytes | bytearray) -> tuple[NDArray[np.generic], float | None]:
     """Array of any shape and values, and voxel spacing in Å, from the bytes of a .npy or .mrc file.
 
     `check_volumes` says whether a network can take them. Raises InputError if the body is neither,
@@ -63,7 +63,7 @@ def check_volumes(array: NDArray[np.generic]) -> NDArray[np.float32]:
     return volumes
 
 
-def _parse_npy(body: bytes) -> tuple[NDArray[np.generic], float | None]:
+def _parse_npy(body: bytes | bytearray) -> tuple[NDArray[np.generic], float | None]:
     stream = io.BytesIO(body)
     version = npy.read_magic(stream)
     reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
@@ -75,7 +75,7 @@ def _parse_npy(body: bytes) -> tuple[NDArray[np.generic], float | None]:
     return np.load(stream, allow_pickle=False), None
 
 
-def _parse_mrc(body: bytes) -> tuple[NDArray[np.generic], float | None]:
+def _parse_mrc(body: bytes | bytearray) -> tuple[NDArray[np.generic], float | None]:
     if len(body) < MRC_HEADER_BYTES or body[208:211] != b"MAP":
         _refuse("a .npy or .mrc file", f"{len(body)} bytes that are neither")
     order = _MRC_MACHINE_STAMP.get(body[212], "<")
