@@ -7,6 +7,7 @@ other size, since OpenVINO prepares itself anew for each.
 
 import sys
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from itertools import pairwise
@@ -42,6 +43,7 @@ class OpenVINOEngine:
         self._compiled = core.compile_model(path, "CPU", settings)
         self.precision = precision
         self.device = f"cpu: {core.get_property('CPU', 'FULL_DEVICE_NAME').strip()}"
+        self._classes = self._compiled.output(0).partial_shape[1].get_length()
         shape = list(self._compiled.input(0).partial_shape)[1:]
         self._shape = [axis.get_length() for axis in shape]  # with a channel axis or without
         self._part = max(_VOXELS // self._shape[0] ** 3, 1)  # volumes
@@ -52,26 +54,44 @@ class OpenVINOEngine:
 
     def logits(self, volumes: Array) -> Array:
         """(n, classes) logits of (n, e, e, e) volumes."""
-        return np.concatenate(list(self._pool.map(self._infer, self._parts(volumes))))
+        logits = np.empty((len(volumes), self._classes), np.float32)
+        waiting = deque(self._parts(len(volumes)))
+        helping = min(len(waiting), self._streams) - 1  # beside this thread
+        others = [
+            self._pool.submit(self._compute, waiting, volumes, logits) for _ in range(helping)
+        ]
+        self._compute(waiting, volumes, logits)
+        for other in others:
+            other.result()
+        return logits
 
     def warm_up(self) -> None:
         """Prepare for both sizes."""
         for count in (1, self._part * self._streams):
             self.logits(np.zeros((count, *self._shape[:3]), np.float32))
 
-    def _parts(self, volumes: Array) -> list[Array]:
-        """(m, e, e, e) each; the last ones alone, all of them if not every stream had a part."""
-        count, part = len(volumes), self._part
+    def _parts(self, count: int) -> list[slice]:
+        """Of `count` volumes; the last ones alone, all of them if not every stream had a part."""
+        part = self._part
         whole = count // part * part if count >= part * self._streams else 0
         edges = [*range(0, whole, part), *range(whole, count + 1)]
-        return [volumes[start:stop] for start, stop in pairwise(edges)]
+        return [slice(start, stop) for start, stop in pairwise(edges)]
+
+    def _compute(self, waiting: deque[slice], volumes: Array, logits: Array) -> None:
+        """Fill `logits` part by part, as long as some wait: a core with other work takes fewer."""
+        while waiting:
+            try:
+                part = waiting.popleft()
+            except IndexError:  # another stream was faster
+                return
+            logits[part] = self._infer(volumes[part])
 
     def _infer(self, volumes: Array) -> Array:
         if not hasattr(self._of_thread, "request"):
             self._of_thread.request = self._compiled.create_infer_request()
         shaped = volumes.reshape(len(volumes), *self._shape)
         found = self._of_thread.request.infer(shaped, share_inputs=True)
-        return np.array(found[0])
+        return found[0]  # type: ignore[no-any-return]
 
 
 def installed() -> bool:

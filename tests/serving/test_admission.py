@@ -1,0 +1,52 @@
+import pytest
+from fastapi import HTTPException
+
+from serving.admission import Room
+from serving.metrics import Metrics
+
+
+def room(rate: float = 0.0) -> Room:
+    return Room(100, Metrics(), rate=lambda: rate)
+
+
+def test_full_at_the_bound_and_empty_again():
+    own = room()
+    with own.entered(60), own.entered(40):
+        assert own.inside == 100
+        with pytest.raises(HTTPException) as refused, own.entered(1):
+            pass
+    assert refused.value.status_code == 429
+    assert "100 of 100" in refused.value.detail
+    assert own.inside == 0
+
+
+def test_what_a_request_really_holds_counts():
+    own = room()
+    with own.entered(1) as ticket:
+        ticket.hold(99)
+        with own.entered(1):
+            assert own.inside == 100
+        ticket.hold(3)
+        assert own.inside == 3
+    assert own.inside == 0
+
+
+def test_one_alone_may_be_larger_than_the_room():
+    own = room()
+    with own.entered(1000), pytest.raises(HTTPException), own.entered(1):
+        pass
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(0, "1"), (1000, "1"), (30, "4"), (0.1, "60")])
+def test_clients_are_told_when_to_come_back(rate, seconds):
+    own = room(rate)
+    with own.entered(100), pytest.raises(HTTPException) as refused, own.entered(1):
+        pass
+    assert refused.value.headers == {"Retry-After": seconds}
+
+
+def test_an_error_inside_frees_the_room():
+    own = room()
+    with pytest.raises(ZeroDivisionError), own.entered(100):
+        raise ZeroDivisionError
+    assert own.inside == 0

@@ -1,0 +1,229 @@
+"""Requests that end otherwise than with an answer of the model."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.serving.bodies import npy, volumes
+from tomodistill.inference.classifier import Classifier
+
+SOON = 10.0  # seconds
+Message = dict[str, Any]
+
+
+class Held:
+    """An engine that says nothing before its gate opens, and then fails, if it is told so."""
+
+    name, device, precision, batch = "held", "cpu", "float32", 8
+
+    def __init__(self) -> None:
+        self.gate, self.started = threading.Event(), threading.Event()
+        self.fails = False
+        self.computed = 0  # volumes
+
+    def logits(self, prepared: np.ndarray) -> np.ndarray:
+        self.started.set()
+        assert self.gate.wait(SOON)
+        if self.fails:
+            raise RuntimeError("the device is lost")
+        self.computed += len(prepared)
+        return np.zeros((len(prepared), 3), np.float32)
+
+    def warm_up(self) -> None:
+        pass
+
+
+class Request:
+    """POST /classify as a server hands it to the application; `leave` is the client's doing."""
+
+    def __init__(self, app: Any, *chunks: bytes, query: str = "") -> None:
+        self.app, self.chunks, self.query = app, list(chunks), query
+        self.gone = asyncio.Event()
+        self.sent: list[Message] = []
+        self.task = asyncio.create_task(self._ask())
+
+    def leave(self) -> None:
+        self.gone.set()
+
+    @property
+    def status(self) -> int:
+        return int(self.sent[0]["status"])
+
+    @property
+    def error(self) -> str:
+        return str(json.loads(self.sent[1]["body"])["error"])
+
+    async def _ask(self) -> None:
+        length = str(sum(map(len, self.chunks))).encode()
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/classify",
+            "raw_path": b"/classify",
+            "query_string": self.query.encode(),
+            "headers": [(b"host", b"127.0.0.1"), (b"content-length", length)],
+            "client": ("127.0.0.1", 50000),
+            "server": ("127.0.0.1", 8000),
+            "scheme": "http",
+            "http_version": "1.1",
+            "root_path": "",
+            "state": {},
+        }
+        await self.app(scope, self._receive, self._send)
+
+    async def _receive(self) -> Message:
+        if self.chunks:
+            chunk = self.chunks.pop(0)
+            return {"type": "http.request", "body": chunk, "more_body": bool(self.chunks)}
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def _send(self, message: Message) -> None:
+        self.sent.append(message)
+
+
+@pytest.fixture
+def engine() -> Held:
+    return Held()
+
+
+@pytest.fixture
+def held(client, classifiers, engine) -> Any:
+    """The application with that engine."""
+    service = client.app.state.service
+    made = Classifier(classifiers["one"].manifest, engine)
+    service.follower.current = replace(service.follower.current, classifier=made)
+    yield client.app
+    engine.gate.set()
+    service.close()
+
+
+async def started(engine: Held) -> None:
+    assert await asyncio.to_thread(engine.started.wait, SOON)
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(SOON):
+        while not holds():
+            await asyncio.sleep(0.001)
+
+
+def test_who_leaves_while_he_waits_leaves_the_queue(held, engine):
+    room = held.state.service.room
+
+    async def ask() -> None:
+        first = Request(held, npy(volumes(1)))
+        await started(engine)
+        second = Request(held, npy(volumes(2)))
+        await until(lambda: room.inside == 3)
+        second.leave()
+        await second.task
+        assert room.inside == 1
+        engine.gate.set()
+        await first.task
+        assert first.status == 200
+
+    asyncio.run(ask())
+    assert engine.computed == 1
+    assert room.inside == 0
+
+
+def test_who_leaves_while_he_sends_is_forgotten(held, engine):
+    async def ask() -> None:
+        request = Request(held, b"", b"")
+        request.chunks = [b"\x93NUMPY"]  # as if more came
+        request._receive = _then_gone(request)  # type: ignore[method-assign]
+        await request.task
+
+    asyncio.run(ask())
+    assert held.state.service.room.inside == 0
+    assert not engine.started.is_set()
+
+
+def _then_gone(request: Request) -> Any:
+    async def receive() -> Message:
+        if request.chunks:
+            return {"type": "http.request", "body": request.chunks.pop(), "more_body": True}
+        return {"type": "http.disconnect"}
+
+    return receive
+
+
+def test_at_the_deadline_the_answer_says_so(held, engine):
+    held.state.service.config = replace(held.state.service.config, deadline_seconds=0.05)
+
+    async def ask() -> Request:
+        request = Request(held, npy(volumes(1)))
+        await request.task
+        return request
+
+    request = asyncio.run(ask())
+    assert request.status == 504
+    assert "deadline" in request.error
+    assert held.state.service.room.inside == 0
+
+
+def test_an_engine_that_fails_is_no_500(held, engine):
+    engine.fails = True
+    engine.gate.set()
+
+    async def ask() -> Request:
+        request = Request(held, npy(volumes(1)))
+        await request.task
+        return request
+
+    request = asyncio.run(ask())
+    assert request.status == 503
+    assert "RuntimeError: the device is lost" in request.error
+    assert dict(request.sent[0]["headers"])[b"retry-after"] == b"1"
+
+
+def test_a_full_service_refuses_before_it_reads(held, engine):
+    service = held.state.service
+    service.room._volumes = 2
+
+    async def ask() -> Request:
+        first = Request(held, npy(volumes(2)))
+        await started(engine)
+        refused = Request(held, npy(volumes(1)))
+        await refused.task
+        assert len(refused.chunks) == 1
+        engine.gate.set()
+        await first.task
+        return refused
+
+    refused = asyncio.run(ask())
+    assert refused.status == 429
+    assert dict(refused.sent[0]["headers"])[b"retry-after"] == b"1"
+
+
+def test_a_body_that_does_not_come_is_given_up(held, engine):
+    service = held.state.service
+    service.config = replace(service.config, body_seconds=0.05)
+
+    async def ask() -> Request:
+        request = Request(held, b"", b"")
+        request.chunks = [npy(volumes(1))[:1000]]
+        request._receive = _then_silent(request)  # type: ignore[method-assign]
+        await request.task
+        return request
+
+    request = asyncio.run(ask())
+    assert request.status == 408
+    assert service.room.inside == 0
+
+
+def _then_silent(request: Request) -> Any:
+    async def receive() -> Message:
+        if request.chunks:
+            return {"type": "http.request", "body": request.chunks.pop(), "more_body": True}
+        await asyncio.sleep(SOON)
+        raise AssertionError("nobody waited for so long")
+
+    return receive
