@@ -31,8 +31,9 @@ from tomodistill.inference.version import (
 from tomodistill.scales import AUTO
 from tomodistill.subtomograms.preprocessing import axis_filter, preprocess
 from tomodistill.tracking.records import log_file, log_metrics, log_tags
-from tomodistill.tracking.registry import ResolvedVersion, download
+from tomodistill.tracking.registry import download
 from tomodistill.tracking.runs import phase_run, take_over_run
+from tomodistill.tracking.versions import ResolvedVersion
 
 FORMAT, OUT = "format", "out"  # flags
 FLAGS = {"student": AUTO, "version": AUTO, FORMAT: "openvino", OUT: AUTO}

@@ -14,7 +14,6 @@ from tomodistill.tracking.records import log_metrics, log_tags
 from tomodistill.tracking.registry import (
     CLASS_NAMES,
     STUDENTS,
-    ResolvedVersion,
     download,
     in_production,
     newest,
@@ -22,6 +21,7 @@ from tomodistill.tracking.registry import (
     set_production,
 )
 from tomodistill.tracking.runs import phase_run, take_over_run
+from tomodistill.tracking.versions import ResolvedVersion
 
 FLAGS = {"student": AUTO, "version": AUTO, "force": "false", **config_flags(Gates)}
 

@@ -44,13 +44,9 @@ from tomodistill.tracking.records import (
     log_tags,
     log_text,
 )
-from tomodistill.tracking.registry import (
-    DIGEST_TAG,
-    ResolvedVersion,
-    download,
-    resolve,
-)
+from tomodistill.tracking.registry import download, resolve
 from tomodistill.tracking.runs import phase_run, take_over_run
+from tomodistill.tracking.versions import DIGEST_TAG, ResolvedVersion
 
 STUDENT, VERSION = "student", "version"  # flags, as those of `promote`
 FLAGS = {

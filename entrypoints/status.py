@@ -8,11 +8,11 @@ from tomodistill.tracking.lost import mark_lost
 from tomodistill.tracking.registry import (
     CLASS_NAMES,
     STUDENTS,
-    ResolvedVersion,
     in_production,
     previous,
 )
 from tomodistill.tracking.runs import phase_run, take_over_run
+from tomodistill.tracking.versions import ResolvedVersion
 
 FLAGS: dict[str, str] = {}
 PROJECT = Path(__file__).resolve().parents[1]

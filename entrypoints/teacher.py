@@ -37,9 +37,10 @@ from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.tracking.adoption import Registered, find_registered
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_config, log_set, log_tags
-from tomodistill.tracking.registry import DIGEST_TAG, ResolvedVersion, download
+from tomodistill.tracking.registry import download
 from tomodistill.tracking.reuse import ensure
 from tomodistill.tracking.runs import Run, take_over_run
+from tomodistill.tracking.versions import DIGEST_TAG, ResolvedVersion
 
 FLAGS = scale_flags("simulation", "preprocessing", "teacher")
 

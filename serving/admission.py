@@ -1,6 +1,7 @@
 """How many volumes may be inside at a time; all others are refused before they are read."""
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -14,49 +15,55 @@ _LONGEST_WAIT = 60  # seconds, that a client is told
 class Ticket:
     """One request's place; what it was thought to hold is corrected once it is known."""
 
-    def __init__(self, room: "Room", volumes: int) -> None:
-        self._room, self._volumes = room, volumes
+    def __init__(self, room: "Room") -> None:
+        self._room, self._volumes = room, 0
+        self._left = False
 
     def hold(self, volumes: int) -> None:
-        """It holds so many."""
-        self._room.add(volumes - self._volumes)
-        self._volumes = volumes
+        """It holds so many, unless it has left: threads may say so too late.
+
+        Raises HTTPException 429 for more than there is room for, unless it is alone.
+        """
+        with self._room.lock:
+            if not self._left:
+                self._room.exchange(self._volumes, volumes)
+                self._volumes = volumes
 
     def leave(self) -> None:
         """It is answered, or given up."""
-        self.hold(0)
+        with self._room.lock:
+            self._room.exchange(self._volumes, 0)
+            self._left = True
 
 
 class Room:
-    """Bounded in volumes; touched by the event loop alone, so nothing is locked."""
+    """Bounded in volumes."""
 
     def __init__(self, volumes: int, metrics: Metrics, *, rate: Callable[[], float]) -> None:
         """`rate`: volumes a second that are computed of late, 0 if none were."""
         self.inside = 0  # volumes
+        self.lock = threading.Lock()  # what a request holds is known in the thread that reads it
         self._volumes, self._metrics, self._rate = volumes, metrics, rate
 
     @contextmanager
     def entered(self, volumes: int) -> Iterator[Ticket]:
-        """A place for `volumes`, at least for as long as the block lasts.
-
-        One request alone may be larger than the room. Raises HTTPException 429 if it is full.
-        """
-        if self.inside and self.inside + volumes > self._volumes:
-            raise self._full()
-        ticket = Ticket(self, 0)
+        """A place for `volumes` for as long as the block lasts; see `Ticket.hold`."""
+        ticket = Ticket(self)
         ticket.hold(volumes)
         try:
             yield ticket
         finally:
             ticket.leave()
 
-    def add(self, volumes: int) -> None:
-        """So many more, or fewer, are inside."""
-        self.inside += volumes
+    def exchange(self, before: int, after: int) -> None:
+        """One request holds `after` instead of `before`; the lock is held."""
+        others = self.inside - before
+        if after > before and others and others + after > self._volumes:
+            raise self._full()
+        self.inside = others + after
         self._metrics.inside.set(self.inside)
 
     def _full(self) -> HTTPException:
-        self._metrics.rejected.labels("full").inc()
         seconds = math.ceil(self.inside / self._rate()) if self._rate() else 1
         return HTTPException(
             429,

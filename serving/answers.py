@@ -1,21 +1,45 @@
 """The JSON that the service answers with; OpenAPI shows these classes at /docs."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any, Self
 
+from fastapi import Request, Response
 from pydantic import BaseModel, Field
 
-from serving.follower import Served
-from serving.work import Answered
+from serving.loading import Served
+from serving.work import Answered, service
 from tomodistill.inference.classifier import Decisions
 from tomodistill.inference.confidence import UNKNOWN
+from tomodistill.inference.preparation import Prepared
+from tomodistill.subtomograms.preprocessing import Contrast
 
 UNKNOWN_CLASS = "unknown"  # in the place of a class name
+_MANY = 64  # volumes; an answer on more would keep the event loop from others
 
 
 class ErrorAnswer(BaseModel):
     """Every answer that is not a success."""
 
     error: str
+
+
+_REFUSALS = {
+    400: "a malformed body",
+    404: "another model, or another version than the one in service",
+    408: "the body did not arrive in time",
+    413: "a body too large",
+    415: "a Content-Encoding other than gzip and deflate",
+    422: "volumes not for this model: wrong box or voxel spacing, NaN, constant",
+    429: "too many volumes are waiting; Retry-After says when to try again",
+    503: "no model is loaded, or its engine failed; the reason",
+    504: "the deadline passed before the volumes had their turn",
+}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI shows of answers with these statuses."""
+    return {s: {"model": ErrorAnswer, "description": _REFUSALS[s]} for s in statuses}
 
 
 class ModelVersion(BaseModel):
@@ -102,10 +126,34 @@ class Computed(BaseModel):
         )
 
 
+class Taken(BaseModel):
+    """What the volumes were taken for, and what was made of them."""
+
+    box: int = Field(description="voxels of each edge that were used, around the centre")
+    voxel_spacing: float = Field(description="Å, of the volumes that were sent")
+    contrast: Contrast = Field(description="likewise")
+    rescaled: bool = Field(description="whether they were brought to the voxels of the model")
+    assumed: list[str] = Field(
+        description="voxel_spacing, contrast: what nobody stated is taken to be as the model's"
+    )
+
+    @classmethod
+    def of(cls, prepared: Prepared) -> Self:
+        """What was done before the network saw them."""
+        return cls(
+            box=prepared.box,
+            voxel_spacing=prepared.voxel_spacing,
+            contrast=prepared.contrast,
+            rescaled=prepared.rescaled,
+            assumed=list(prepared.assumed),
+        )
+
+
 class Classification(Computed):
     """Predictions in the order of the volumes that were sent."""
 
     predictions: list[Prediction]
+    input: Taken
 
     @classmethod
     def of_answer(cls, answered: Answered) -> Self:
@@ -113,7 +161,7 @@ class Classification(Computed):
         names = answered.served.classifier.manifest.class_names
         count = len(answered.prepared.volumes)
         rows = [Prediction.of(answered.decisions, row, names) for row in range(count)]
-        return cls.of(answered.served, predictions=rows)
+        return cls.of(answered.served, predictions=rows, input=Taken.of(answered.prepared))
 
 
 class ModelFacts(Computed):
@@ -150,3 +198,17 @@ class Readiness(BaseModel):
     version: str
     device: str
     refresh_error: str | None = Field(description="why a newer version does not serve")
+
+
+async def write(
+    request: Request, answered: Answered, of: Callable[[Answered], BaseModel]
+) -> Response:
+    """The JSON of what one request is told; a long one is written in a thread."""
+
+    def json() -> str:
+        return of(answered).model_dump_json(by_alias=True)
+
+    many = len(answered.prepared.volumes) > _MANY
+    pool = service(request).pool
+    body = await asyncio.get_running_loop().run_in_executor(pool, json) if many else json()
+    return Response(body, media_type="application/json")

@@ -10,15 +10,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from serving.follower import Served
+from serving.loading import Served
 from serving.metrics import Metrics
+from tomodistill.inference.preparation import Prepared
 
 Array = NDArray[np.float32]
 _CLOSING_SECONDS = 10.0  # for the batch under way
+_STUCK_SECONDS = 60.0  # after which a batch is not expected back
 
 
 class EngineError(Exception):
@@ -26,16 +29,25 @@ class EngineError(Exception):
 
 
 class Job:
-    """The prepared volumes of one request, on their way through the engine."""
+    """The volumes of one request, on their way through the engine; its future is the job itself."""
 
-    def __init__(self, served: Served, volumes: Array, deadline: float) -> None:
-        self.served, self.volumes = served, volumes  # (n, e, e, e)
-        self.logits = np.empty((len(volumes), len(served.classifier.manifest.class_names)), "f4")
+    def __init__(self, served: Served, *, deadline: float) -> None:
+        self.served = served
         self.deadline = deadline  # seconds of time.monotonic
-        self.taken, self.computed = 0, 0  # volumes
-        self.queued_at = time.monotonic()
         self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Array] = self.loop.create_future()
+        self.future: asyncio.Future[Job] = self.loop.create_future()
+        self.taken, self.computed = 0, 0  # volumes
+
+    def begin(self, prepared: Prepared) -> None:
+        """It waits for the engine from now on."""
+        self.prepared = prepared
+        self.volumes = prepared.volumes  # (n, e, e, e)
+        classes = len(self.served.classifier.manifest.class_names)
+        self.logits = np.empty((len(self.volumes), classes), np.float32)
+        self.queued_at = time.monotonic()
+
+
+Outcome: TypeAlias = tuple[Job, Exception | None]
 
 
 @dataclass(frozen=True)
@@ -64,19 +76,32 @@ class Dispatcher:
         self._work = threading.Condition()
         self._closing = False
         self._thread: threading.Thread | None = None
+        self._started: float | None = None  # the batch under way; seconds of time.monotonic
 
-    async def logits(self, served: Served, volumes: Array, *, deadline: float) -> Array:
-        """(n, classes) of prepared volumes (n, e, e, e); cancelled, it leaves the queue.
+    @property
+    def alive(self) -> bool:
+        """The thread works, or waits for work."""
+        if self._thread and not self._thread.is_alive():
+            return False
+        started = self._started
+        return started is None or time.monotonic() - started < _STUCK_SECONDS
 
-        Raises EngineError, and TimeoutError at the `deadline`, seconds of `time.monotonic`.
+    def put(self, job: Job) -> None:
+        """It has begun, and waits for its turn.
+
+        Its future raises EngineError, and TimeoutError if the turn comes after its deadline.
         """
-        job = Job(served, volumes, deadline)
-        self._put(job)
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                return await job.future
-        finally:
-            self._drop(job)
+        with self._work:
+            self._jobs[job] = None
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+                self._thread.start()
+            self._work.notify()
+
+    def drop(self, job: Job) -> None:
+        """Nobody waits for it any more."""
+        with self._work:
+            self._jobs.pop(job, None)
 
     def close(self) -> None:
         """Finish the batch under way; whoever still waits is told."""
@@ -86,23 +111,12 @@ class Dispatcher:
         if self._thread:
             self._thread.join(_CLOSING_SECONDS)
 
-    def _put(self, job: Job) -> None:
-        with self._work:
-            self._jobs[job] = None
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
-                self._thread.start()
-            self._work.notify()
-
-    def _drop(self, job: Job) -> None:
-        with self._work:
-            self._jobs.pop(job, None)
-
     def _run(self) -> None:
         while parts := self._next_batch():
-            started = time.monotonic()
+            started = self._started = time.monotonic()
             finished = self._compute(parts)
-            _deliver(finished)
+            self._started = None
+            deliver(finished)
             self._count(sum(part.stop - part.start for part in parts), time.monotonic() - started)
 
     def _next_batch(self) -> list[_Part]:
@@ -119,8 +133,12 @@ class Dispatcher:
         parts: list[_Part] = []
         room = 0
         for job in list(self._jobs):
+            if job.future.done():  # it was cancelled before it came
+                del self._jobs[job]
+                continue
             if job.deadline < time.monotonic():
-                del self._jobs[job]  # its own timeout answers
+                del self._jobs[job]
+                deliver([(job, TimeoutError())])
                 continue
             if not parts:
                 room = job.served.classifier.engine.batch
@@ -142,7 +160,7 @@ class Dispatcher:
             self._jobs[job] = None  # at the end: others have their turn first
         return part
 
-    def _compute(self, parts: list[_Part]) -> list[tuple[Job, Exception | None]]:
+    def _compute(self, parts: list[_Part]) -> list[Outcome]:
         """Jobs that are finished with this batch, with the error of those that failed."""
         served = parts[0].job.served
         try:
@@ -152,8 +170,8 @@ class Dispatcher:
             self._on_result(served, error)
             if len(parts) > 1:
                 return [outcome for part in parts for outcome in self._compute([part])]
-            self._drop(parts[0].job)
-            return [(parts[0].job, error)]
+            self.drop(parts[0].job)
+            return [(parts[0].job, EngineError(f"{type(error).__name__}: {error}"))]
         self._on_result(served, None)
         return _spread(logits, parts)
 
@@ -175,9 +193,9 @@ def _finite(logits: Array) -> Array:
     return logits
 
 
-def _spread(logits: Array, parts: list[_Part]) -> list[tuple[Job, Exception | None]]:
+def _spread(logits: Array, parts: list[_Part]) -> list[Outcome]:
     """Write logits (n, classes) to the jobs they belong to; those that have all of theirs."""
-    finished: list[tuple[Job, Exception | None]] = []
+    finished: list[Outcome] = []
     start = 0
     for part in parts:
         count = part.stop - part.start
@@ -189,7 +207,7 @@ def _spread(logits: Array, parts: list[_Part]) -> list[tuple[Job, Exception | No
     return finished
 
 
-def _deliver(finished: list[tuple[Job, Exception | None]]) -> None:
+def deliver(finished: list[Outcome]) -> None:
     """Wake the requests, in the thread of their event loop."""
     for loop in {job.loop for job, _ in finished}:
         try:
@@ -198,11 +216,11 @@ def _deliver(finished: list[tuple[Job, Exception | None]]) -> None:
             continue
 
 
-def _resolve(finished: list[tuple[Job, Exception | None]]) -> None:
+def _resolve(finished: list[Outcome]) -> None:
     for job, error in finished:
         if job.future.done():  # cancelled meanwhile
             continue
         if error is None:
-            job.future.set_result(job.logits)
+            job.future.set_result(job)
         else:
-            job.future.set_exception(EngineError(f"{type(error).__name__}: {error}"))
+            job.future.set_exception(error)

@@ -1,10 +1,12 @@
 """Every error is JSON, {"error": "..."}, and no exception leaves the application."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -24,9 +26,16 @@ def refusing(status: int) -> Iterator[None]:
         raise HTTPException(status, str(error)) from error
 
 
+def wrong_field(error: Mapping[str, Any]) -> str:
+    """One of pydantic's errors, in our words."""
+    name, found = error["loc"][-1], error["input"]
+    return f"expected {name} as /docs describes it; found {found!r:.100}. {error['msg']}."
+
+
 def add_error_answers(app: FastAPI) -> None:
     """Make every error of `app` JSON."""
     app.add_exception_handler(HTTPException, _answer)
+    app.add_exception_handler(RequestValidationError, _wrong_parameter)
     app.add_exception_handler(ClientDisconnect, _nobody_listens)
     app.add_middleware(_CatchAll)
 
@@ -36,8 +45,13 @@ async def _answer(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
 
 
+async def _wrong_parameter(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return JSONResponse({"error": wrong_field(error.errors()[0])}, 422)
+
+
 async def _nobody_listens(_: Request, __: Exception) -> JSONResponse:
-    return JSONResponse({"error": "the client left before its body was read"}, 400)
+    return JSONResponse({"error": "the client left"}, 499)  # for the log
 
 
 class _CatchAll:

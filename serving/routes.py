@@ -1,39 +1,30 @@
 """What the service can be asked."""
 
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from serving import work
 from serving.answers import (
     Classification,
-    ErrorAnswer,
     ModelFacts,
     Readiness,
+    refusals,
+    write,
 )
 from serving.errors import refusing
+from serving.stated import Stated
 from serving.work import Asked, service
 from tomodistill.inference.version import Manifest
-from tomodistill.subtomograms.volumes import check_volumes, parse_volumes
+from tomodistill.subtomograms.volumes import parse_volumes
 
 router = APIRouter()
 
 _BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-_BODY = {"requestBody": {"required": True, "content": _BINARY}}
-
-
-_REASONS = {
-    400: "neither .npy nor .mrc, truncated, or empty",
-    413: "a body too large",
-    415: "a body with a Content-Encoding",
-    422: "volumes not for this model: wrong box or voxel spacing, NaN, constant",
-    503: "no model is loaded; the reason",
-}
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {s: {"model": ErrorAnswer, "description": _REASONS[s]} for s in statuses}
+_HOW = "The bytes of the file: `curl --data-binary @particle.npy http://127.0.0.1:8000/classify`"
+_BODY = {"requestBody": {"required": True, "content": _BINARY, "description": _HOW}}
 
 
 @router.get("/")
@@ -41,7 +32,7 @@ def overview() -> dict[str, str]:
     """Where to go."""
     return {
         "service": "tomodistill",
-        "classify": "POST /classify, a .npy or .mrc file as the body",
+        "classify": "POST /classify: curl --data-binary @particle.npy (or .mrc)",
         "model": "/model",
         "live": "/health/live",
         "ready": "/health/ready",
@@ -53,18 +44,18 @@ def overview() -> dict[str, str]:
     "/classify",
     openapi_extra=_BODY,
     response_model=Classification,
-    responses=_errors(400, 413, 415, 422, 503),
+    responses=refusals(400, 408, 413, 415, 422, 429, 503, 504),
 )
-async def classify(request: Request) -> Response:
-    """Classify one volume (d, d, d) or a stack (n, d, d, d): the bytes of a .npy or .mrc file."""
-    answered = await work.classify(request, _parse)
-    return Response(
-        Classification.of_answer(answered).model_dump_json(by_alias=True),
-        media_type="application/json",
-    )
+async def classify(request: Request, stated: Annotated[Stated, Query()]) -> Response:
+    """Classify one volume (d, d, d) or a stack (n, d, d, d): the bytes of a .npy or .mrc file.
+
+    Finer or larger boxes than the model's are brought to its own; the answer says what was done.
+    """
+    answered = await work.classify(request, partial(_parse, stated))
+    return await write(request, answered, Classification.of_answer)
 
 
-@router.get("/model", responses=_errors(503))
+@router.get("/model", responses=refusals(503))
 def model(request: Request) -> ModelFacts:
     """What the model in service expects, what it came from, and how good it is."""
     served = service(request).served()
@@ -89,16 +80,17 @@ def model(request: Request) -> ModelFacts:
     )
 
 
-@router.get("/health/live")
-def live() -> dict[str, bool]:
-    """The process answers."""
+@router.get("/health/live", responses=refusals(503))
+async def live(request: Request) -> dict[str, bool]:
+    """The process answers, and its engine comes back; if not, only a restart helps."""
+    service(request).check_alive()
     return {"live": True}
 
 
-@router.get("/health/ready", responses=_errors(503))
-def ready(request: Request) -> Readiness:
-    """There is a model to classify with."""
-    served = service(request).served()
+@router.get("/health/ready", responses=refusals(503))
+async def ready(request: Request) -> Readiness:
+    """There is a model to classify with, and the service was not told to stop."""
+    served = service(request).ready()
     return Readiness(
         version=served.resolved.version,
         device=served.classifier.engine.device,
@@ -106,8 +98,8 @@ def ready(request: Request) -> Readiness:
     )
 
 
-def _parse(_: Manifest, body: bytearray) -> Asked:
+def _parse(stated: Stated, _: Manifest, body: bytearray) -> Asked:
     with refusing(400):
-        array, voxel_spacing = parse_volumes(body)
+        parsed = parse_volumes(body)
     with refusing(422):
-        return Asked(check_volumes(array), voxel_spacing)
+        return stated.asked(parsed)

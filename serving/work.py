@@ -7,22 +7,22 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
 from fastapi import HTTPException, Request
 from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect
 
-from serving.admission import Room
-from serving.batching import Dispatcher, EngineError
-from serving.body import read_body
+from serving.admission import Room, Ticket
+from serving.batching import Dispatcher, EngineError, Job, deliver
+from serving.body import Body, declared_length, read_body
 from serving.config import ServiceConfig
 from serving.errors import refusing
-from serving.follower import Follower, Served
+from serving.follower import Follower
+from serving.loading import Served
 from serving.metrics import Metrics
+from serving.observing import facts
 from tomodistill.inference.classifier import Decisions
 from tomodistill.inference.preparation import Prepared
 from tomodistill.inference.version import Manifest
@@ -40,6 +40,7 @@ class Asked:
     volumes: NDArray[Any]  # (n, d, d, d), as `check_volumes` leaves them
     voxel_spacing: float | None = None  # Å; None: not stated
     contrast: Contrast | None = None  # None: not stated
+    seconds: float | None = None  # to be answered within; None: no wish
 
 
 Parse = Callable[[Manifest, bytearray], Asked]  # raises HTTPException for what it refuses
@@ -57,8 +58,10 @@ class Answered:
 class Service:
     """What the routes share."""
 
-    def __init__(self, config: ServiceConfig, follower: Follower) -> None:
-        self.config, self.follower, self.metrics = config, follower, Metrics()
+    def __init__(self, config: ServiceConfig, follower: Follower, metrics: Metrics) -> None:
+        self.config, self.follower, self.metrics = config, follower, metrics
+        self.metrics.follow(lambda: follower.current)
+        self.draining = False  # told to stop: still serving, but no new clients are wanted
         self.dispatcher = Dispatcher(self.metrics, on_result=follower.heard)
         self.room = Room(config.queue, self.metrics, rate=lambda: self.dispatcher.rate)
         self.pool = ThreadPoolExecutor(cores(), thread_name_prefix="prepare")
@@ -69,6 +72,17 @@ class Service:
         if served is None:
             raise HTTPException(503, f"no model is loaded: {self.follower.problem}")
         return served
+
+    def ready(self) -> Served:
+        """The model, if clients are wanted. Raises HTTPException 503."""
+        if self.draining:
+            raise HTTPException(503, "the service stops")
+        return self.served()
+
+    def check_alive(self) -> None:
+        """Raises HTTPException 503 if only a restart can help."""
+        if not self.dispatcher.alive:
+            raise HTTPException(503, "the engine does not come back from a batch")
 
     def close(self) -> None:
         """End the threads; whoever still waits is answered by his own deadline."""
@@ -82,43 +96,58 @@ def service(request: Request) -> Service:
     return found
 
 
-async def classify(request: Request, parse: Parse, *, seconds: float | None = None) -> Answered:
-    """Decisions on the volumes in the body of a request, within `seconds`.
+async def classify(request: Request, parse: Parse) -> Answered:
+    """Decisions on the volumes in the body of a request.
 
     Raises HTTPException for whatever stands against it, and ClientDisconnect if nobody waits.
     """
     own = service(request)
     served = own.served()
-    deadline = time.monotonic() + min(seconds or np.inf, own.config.deadline_seconds)
-    with own.room.entered(_claimed(request, served)) as ticket:
+    known = facts(request.scope)
+    known["version"] = served.resolved.version
+    job = Job(served, deadline=time.monotonic() + own.config.deadline_seconds)
+    with own.room.entered(_volumes_in(declared_length(request), served)) as ticket:
         body = await _timed(own, "read", read_body(request, own.config))
-        prepared = await _timed(own, "prepare", _in_pool(own, _prepare, served, parse, body))
+        known["bytes"] = len(body.sent)
+        ticket.hold(_volumes_in(len(body.sent), served))
+        own.pool.submit(_prepare_and_queue, own, job, parse, body, ticket)
         del body
-        ticket.hold(len(prepared.volumes))
-        logits = await _while_connected(
-            request, own.dispatcher.logits(served, prepared.volumes, deadline=deadline)
-        )
-    return Answered(served, prepared, served.classifier.decisions(logits, priors=served.priors))
+        await _while_connected(request, own, job)
+    known["volumes"] = len(job.volumes)
+    own.metrics.classified.inc(known["volumes"])
+    decisions = served.classifier.decisions(job.logits, priors=served.priors)
+    return Answered(served, job.prepared, decisions)
 
 
-def _claimed(request: Request, served: Served) -> int:
-    """Volumes that the body may hold, by its declared length."""
-    length = request.headers.get("content-length", "")
-    volume = _FLOAT32 * served.classifier.manifest.box**3  # bytes
-    return max(int(length) // volume, 1) if length.isdecimal() else 1
+def _volumes_in(length: int | None, served: Served) -> int:
+    """Volumes that a body of that many bytes may hold; of one that says nothing, 1."""
+    return max((length or 0) // (_FLOAT32 * served.classifier.manifest.box**3), 1)
 
 
-def _prepare(served: Served, parse: Parse, body: bytearray) -> Prepared:
-    """The heavy part, off the event loop."""
-    asked = parse(served.classifier.manifest, body)
+def _prepare_and_queue(own: Service, job: Job, parse: Parse, body: Body, ticket: Ticket) -> None:
+    """In a thread, the heavy part: from bytes to what the engine takes, and on to it."""
+    if job.future.done():  # nobody waits any more
+        return
+    started = time.monotonic()
+    try:
+        job.begin(_prepared(job, parse, body))
+        ticket.hold(len(job.volumes))
+    except Exception as error:  # whatever it is, somebody waits for it
+        deliver([(job, error)])
+        return
+    own.metrics.stage.labels("prepare").observe(time.monotonic() - started)
+    own.dispatcher.put(job)
+
+
+def _prepared(job: Job, parse: Parse, body: Body) -> Prepared:
+    """And the deadline that the body may set."""
+    asked = parse(job.served.classifier.manifest, body.plain())
+    if asked.seconds is not None:
+        job.deadline = min(job.deadline, time.monotonic() + asked.seconds)
     with refusing(422):
-        return served.classifier.prepare(
+        return job.served.classifier.prepare(
             asked.volumes, voxel_spacing=asked.voxel_spacing, contrast=asked.contrast
         )
-
-
-async def _in_pool(own: Service, function: Callable[..., T], *arguments: Any) -> T:
-    return await asyncio.get_running_loop().run_in_executor(own.pool, function, *arguments)
 
 
 async def _timed(own: Service, stage: str, work: Awaitable[T]) -> T:
@@ -129,29 +158,37 @@ async def _timed(own: Service, stage: str, work: Awaitable[T]) -> T:
         own.metrics.stage.labels(stage).observe(time.monotonic() - started)
 
 
-async def _while_connected(request: Request, work: Awaitable[T]) -> T:
-    """The result, unless the client leaves: then the work is cancelled."""
-    working = asyncio.ensure_future(work)
+async def _while_connected(request: Request, own: Service, job: Job) -> None:
+    """Until the job is done; one whose client leaves, or whose deadline passes, is dropped."""
     leaving = asyncio.ensure_future(request.receive())
+    either: set[asyncio.Future[Any]] = {job.future, leaving}
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return await _or_refusal(working)
+        await asyncio.wait(
+            either,
+            timeout=job.deadline - time.monotonic(),
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if not job.future.done():
+            raise ClientDisconnect if leaving.done() else _too_late()
+        _check(job)
     finally:
-        for task in (leaving, working):
-            if not task.done():
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        leaving.cancel()
+        own.dispatcher.drop(job)
+        if not job.future.cancel():  # it is done: what it raised has been seen
+            job.future.exception()
 
 
-async def _or_refusal(working: Awaitable[T]) -> T:
+def _check(job: Job) -> None:
+    """Raises HTTPException for what went wrong with it."""
     try:
-        return await working
+        job.future.result()
     except TimeoutError as error:
-        raise HTTPException(504, "the deadline passed before the volumes had their turn") from error
+        raise _too_late() from error
     except EngineError as error:
         raise HTTPException(
             503, f"the engine failed ({error}); try again", headers={"Retry-After": "1"}
         ) from error
+
+
+def _too_late() -> HTTPException:
+    return HTTPException(504, "the deadline passed before the volumes had their turn")

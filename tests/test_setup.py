@@ -1,43 +1,17 @@
-"""The one list of dependencies and its copies; set-up; the stand-in for conda."""
+"""Set-up; the stand-in for conda."""
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import tempfile
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
-from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 CREATE = ("env", "create", "-n", "mlflow-x", "--file")
-DEVELOPER_TOOLS = {
-    "httpx",
-    "hypothesis",
-    "jax",
-    "mypy",
-    "pytest",
-    "pytest-xdist",
-    "pyyaml",
-    "ruff",
-    "schemathesis",
-    "tritonclient[http]",
-    "uv",
-}
-# The first versions without holes that matter to a service that reads strangers' files.
-KNOWN_FIXES = {
-    "keras": "3.15.1",
-    "tensorflow": "2.21.0",
-    "mlflow": "3.11.1",
-    "starlette": "1.3.1",
-    "h11": "0.16",
-}
-KNOWN_FIXES_IF_PRESENT = {"python-multipart": "0.0.27", "distributed": "2026.1.1"}
 SHELL_TOOLS = "awk bash cat chmod cksum cmp cp dirname env grep head ln mkdir mv readlink rm touch"
 
 STUB_UV = """#!/usr/bin/env bash
@@ -56,16 +30,6 @@ STUB_CONDA = """#!/usr/bin/env bash
 if [[ "$*" == "info --base" ]]; then echo "$(dirname "$(dirname "$0")")"; else echo "real $*"; fi
 """
 STUB_CONDA_SH = 'conda() { [[ $3 != mlflow-missing ]] && export CONDA_PREFIX="$3"; }\n'
-
-
-def conda_pins() -> list[str]:
-    dependencies = yaml.safe_load((ROOT / "conda.yaml").read_text())["dependencies"]
-    return next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
-
-
-def locked() -> dict[str, str]:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    return dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", "\n".join(lines), flags=re.MULTILINE))
 
 
 def write_script(path: Path, text: str) -> Path:
@@ -132,35 +96,6 @@ def set_up(tmp_path: Path, bin_dir: Path, run: Run) -> Callable[..., list[str]]:
 
 # What a whole set-up asks of uv: the environment, the packages, the project itself.
 MADE = ["venv --quiet", "pip install", "pip install"]
-
-
-def test_every_dependency_is_pinned_and_locked_at_the_same_version() -> None:
-    pins = dict(re.sub(r"\[.*\]", "", pin).split("==") for pin in conda_pins())
-    assert pins.items() <= locked().items()
-    assert "tensorflow" in pins
-    assert "setuptools" in locked()  # builds the project itself, without isolation
-
-
-def test_pyproject_repeats_the_list_of_conda() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    tools = project["optional-dependencies"]["dev"]
-    assert sorted(project["dependencies"] + tools) == sorted(conda_pins())
-    assert {tool.split("==")[0] for tool in tools} == DEVELOPER_TOOLS
-
-
-def test_lock_names_no_index() -> None:
-    assert not re.search(r"://|--|@", (ROOT / "requirements.lock").read_text())
-
-
-def test_locked_versions_have_the_known_fixes() -> None:
-    versions = locked()
-    wanted = KNOWN_FIXES | {n: v for n, v in KNOWN_FIXES_IF_PRESENT.items() if n in versions}
-    assert {n for n, v in wanted.items() if Version(versions[n]) < Version(v)} == set()
-
-
-def test_shell_reads_the_same_list_as_yaml() -> None:
-    done = subprocess.run([ROOT / "tools/pins.sh"], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == conda_pins()
 
 
 def test_set_up_is_made_once(checkout: Path, set_up: Callable[..., list[str]]) -> None:

@@ -70,7 +70,7 @@ def write_particle() -> str:
     data = next(s for s in map(open_set, places.sets().glob("*.h5")) if s.digest == wanted)
     row = data.rows("test")[:1]
     volume = data.volumes(row)[0]
-    write_mrc(Path("particle.mrc"), volume, data.header.voxel_spacing)
+    write_mrc(Path("particle.mrc"), volume, data.header.voxel_spacing, data.header.contrast)
     np.save("particle.npy", volume)
     return data.header.class_names[data.labels[row][0]]
 

@@ -135,7 +135,7 @@ def test_posted_particles_come_back_from_the_version_in_production(service):
     promote.main(["--version", "1", "--force", "true"])
     data = the_set()
     volumes = data.volumes(data.rows("test")[:2])
-    write_mrc(Path("particle.mrc"), volumes[0], data.header.voxel_spacing)
+    write_mrc(Path("particle.mrc"), volumes[0], data.header.voxel_spacing, data.header.contrast)
     np.save("particles.npy", volumes)
     wait_for(lambda: classify(service, "particle.mrc")["model"]["version"] == "1")
     one, stack = classify(service, "particle.mrc"), classify(service, "particles.npy")

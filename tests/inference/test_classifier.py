@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.signal import resample
 from scipy.special import softmax
 
 from tests.versions import CALIBRATION, UNKNOWN, write_random_version
@@ -130,8 +131,19 @@ def test_no_volumes_get_no_decisions(classifier: Classifier, confident: Classifi
 def test_another_voxel_spacing_is_refused(
     classifier: Classifier, version_volumes: np.ndarray, spacing: float
 ) -> None:
-    with pytest.raises(InputError, match=f"10.0 Å; found {spacing:.3f}"):
+    with pytest.raises(InputError, match=f"{spacing:.3f} Å"):
         classifier.probabilities(version_volumes[:1], voxel_spacing=spacing)
+
+
+def test_finer_volumes_of_either_contrast_are_brought_to_the_models(
+    classifier: Classifier, version_volumes: np.ndarray
+) -> None:
+    fine = -version_volumes[:3]
+    for axis in (1, 2, 3):  # 81 voxels of 3.33 Å, the centre at the centre
+        fine = np.roll(resample(fine, 81, axis=axis), 1, axis=axis)
+    found = classifier.decide(fine, voxel_spacing=10 / 3, contrast="bright")
+    expected = classifier.probabilities(version_volumes[:3])
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("spacing", [None, 9.81, 10.0, 10.19])

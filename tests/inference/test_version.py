@@ -1,5 +1,6 @@
 import json
 import shutil
+import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.version import (
     Manifest,
+    check_archive,
     file_digest,
     load_model,
     read_manifest,
@@ -154,3 +156,52 @@ def test_only_the_weights_are_stored(tmp_path: Path, manifest: Manifest) -> None
     assert (folder / "model.keras").stat().st_size < 1.1 * 4 * model.count_params()
     for written, read in zip(model.get_weights(), load_model(folder).get_weights(), strict=True):
         np.testing.assert_array_equal(written, read)
+
+
+def replace_model(folder: Path, model: keras.Model) -> None:
+    """As an evil tool would: every digest agrees."""
+    model.save(folder / "model.keras")
+    digest = file_digest(folder / "model.keras")
+    edit(
+        folder,
+        files={
+            **json.loads((folder / "manifest.json").read_text())["files"],
+            "model.keras": digest,
+        },
+    )
+
+
+def test_code_in_a_version_never_runs(copy: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "ran"
+    layer = keras.layers.Lambda(lambda x, path=str(marker): (open(path, "a").close(), x)[1])
+    model = load_model(copy)
+    replace_model(copy, keras.Model(model.inputs, layer(model.output)))
+    marker.unlink()
+    with pytest.raises(ValueError, match="Lambda"):
+        Classifier.load(copy)
+    assert not marker.exists()
+
+
+def test_an_archive_that_expands_beyond_measure_is_refused_before_it_does(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", bytes(2**24))
+        archive.writestr("model.weights.h5", b"")
+    check_archive(path)  # small enough, whatever it is
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("more", b"1")
+    with pytest.raises(InputError, match="to hold 16,777,216 bytes at most; found 16,777,217"):
+        load_model(tmp_path)
+
+
+def test_an_archive_of_genuine_weights_may_be_large(tmp_path: Path) -> None:
+    path = tmp_path / "model.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("model.weights.h5", bytes(2**24 + 1))
+    check_archive(path)
+
+
+def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.keras").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(99))
+    with pytest.raises(InputError, match=r"model\.keras to be a Keras archive"):
+        load_model(tmp_path)

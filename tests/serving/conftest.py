@@ -1,19 +1,35 @@
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from fastapi import FastAPI
 
 from serving.app import create_app
 from serving.config import ServiceConfig
 from serving.follower import Served
 from tests.serving.folder_registry import URI, FolderRegistry
+from tests.serving.quick_loads import QuickLoads
 from tests.versions import random_volumes, write_random_version
 from tomodistill.inference.classifier import Classifier
 
 with warnings.catch_warnings():  # it would rather have a successor of httpx
     warnings.filterwarnings("ignore", "Using `httpx` with")
-    from fastapi.testclient import TestClient
+    from fastapi import testclient
+
+
+class TestClient(testclient.TestClient):
+    """Calls the service by the address that it is bound to: other names are refused."""
+
+    def __init__(self, app: FastAPI, **options: Any) -> None:
+        super().__init__(app, base_url="http://127.0.0.1:8000", **options)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    """What one test noted as served last, no other starts with."""
+    monkeypatch.setenv("TOMODISTILL_DATA", str(tmp_path / "data"))
 
 
 @pytest.fixture(scope="session")
@@ -44,6 +60,12 @@ def registry(tmp_path, versions) -> FolderRegistry:
         registry.publish(version, versions[name])
     registry.promote("1")
     return registry
+
+
+@pytest.fixture
+def quick(registry, classifiers) -> QuickLoads:
+    """Versions 1 and 2 are loaded at once, 3 never."""
+    return QuickLoads(registry, {"1": classifiers["one"], "2": classifiers["two"]})
 
 
 @pytest.fixture

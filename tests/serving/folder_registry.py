@@ -5,24 +5,11 @@ Also a server process: `python -m tests.serving.folder_registry ROOT PORT`.
 
 import shutil
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from tomodistill.errors import InputError
+from tomodistill.tracking.versions import NoSuchVersion, ResolvedVersion
 
 URI = "models:/subtomogram-student@production"
-
-
-@dataclass(frozen=True)
-class FolderVersion:
-    """The fields of `tracking.registry.ResolvedVersion`."""
-
-    name: str
-    version: str
-    uri: str
-    alias: str | None = None
-    run_id: str | None = None
-    tags: dict[str, str] = field(default_factory=dict)
 
 
 class FolderRegistry:
@@ -39,15 +26,17 @@ class FolderRegistry:
         partial.write_text(version)
         partial.replace(self.root / "alias")
 
-    def resolve(self, uri: str) -> FolderVersion:
+    def resolve(self, uri: str) -> ResolvedVersion:
         assert uri == URI
         if self.down:
             raise ConnectionError(f"store {object()} is gone")  # another text at each call
         alias = self.root / "alias"
         if not alias.exists():
-            raise InputError(expected="a production version", found="none", todo="Promote one.")
-        version = alias.read_text()
-        return FolderVersion(
+            raise NoSuchVersion(expected="a production version", found="none", todo="Promote one.")
+        return self.resolved(alias.read_text())
+
+    def resolved(self, version: str) -> ResolvedVersion:
+        return ResolvedVersion(
             "subtomogram-student",
             version,
             f"models:/subtomogram-student/{version}",
@@ -56,7 +45,7 @@ class FolderRegistry:
             {"student": "s3"},
         )
 
-    def download(self, resolved: FolderVersion, cache: Path) -> Path:
+    def download(self, resolved: ResolvedVersion, cache: Path) -> Path:
         self.downloads.append(resolved.version)
         return self.root / resolved.version
 

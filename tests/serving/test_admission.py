@@ -50,3 +50,21 @@ def test_an_error_inside_frees_the_room():
     with pytest.raises(ZeroDivisionError), own.entered(100):
         raise ZeroDivisionError
     assert own.inside == 0
+
+
+def test_a_thread_that_is_late_holds_nothing():
+    own = room()
+    with own.entered(1) as ticket:
+        pass
+    ticket.hold(50)
+    assert own.inside == 0
+
+
+def test_more_than_was_thought_is_refused_and_its_place_is_kept():
+    own = room()
+    with own.entered(90), own.entered(1) as ticket:
+        ticket.hold(10)
+        with pytest.raises(HTTPException, match="429"):
+            ticket.hold(11)
+        assert own.inside == 100
+    assert own.inside == 0

@@ -1,7 +1,14 @@
+import asyncio
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from pydantic import BaseModel
 
-from serving.answers import Prediction
+from serving.answers import Prediction, write
 from tomodistill.inference.classifier import Decisions
 from tomodistill.inference.confidence import UNKNOWN
 
@@ -33,3 +40,21 @@ def test_what_is_rejected_is_unknown_and_still_has_its_probabilities():
     assert (rejected["class"], rejected["unknown"], rejected["score"]) == ("unknown", True, 0.5)
     assert (kept["class"], kept["unknown"], kept["score"]) == ("c", False, 7.25)
     assert rejected["probability"] == rejected["probabilities"]["b"] == 0.5
+
+
+class Said(BaseModel):
+    thread: str
+
+
+@pytest.mark.parametrize(("count", "threaded"), [(64, False), (65, True)])
+def test_long_answers_are_written_off_the_event_loop(count, threaded):
+    with ThreadPoolExecutor(1, thread_name_prefix="prepare") as pool:
+        app = SimpleNamespace(state=SimpleNamespace(service=SimpleNamespace(pool=pool)))
+        answered = SimpleNamespace(prepared=SimpleNamespace(volumes=range(count)))
+        writing = write(
+            SimpleNamespace(app=app),
+            answered,
+            lambda _: Said(thread=threading.current_thread().name),
+        )
+        answer = asyncio.run(writing)
+    assert json.loads(answer.body)["thread"].startswith("prepare") == threaded

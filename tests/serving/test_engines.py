@@ -34,7 +34,8 @@ from fastapi.testclient import TestClient
 registry = FolderRegistry(Path(sys.argv[1]))
 app = create_app(ServiceConfig(), resolve=registry.resolve, download=registry.download)
 app.state.service.follower.refresh()
-print(TestClient(app).post("/classify", content=Path(sys.argv[2]).read_bytes()).text)
+client = TestClient(app, "http://127.0.0.1")
+print(client.post("/classify", content=Path(sys.argv[2]).read_bytes()).text)
 print(*sys.modules)
 """
 

@@ -1,3 +1,5 @@
+import gzip
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -23,10 +25,19 @@ def test_every_malformed_body_is_refused_and_the_service_still_answers(client, t
         assert client.post("/classify", content=good).status_code == 200, name
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
-def test_encoded_body_is_refused(client, volume, encoding):
+@pytest.mark.parametrize("encoding", ["zstd", "br", "identity, gzip"])
+def test_oddly_encoded_body_is_refused(client, volume, encoding):
     answer = client.post("/classify", content=npy(volume), headers={"Content-Encoding": encoding})
     _refused(answer, 415, encoding)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+def test_compressed_body_is_read_and_held_to_the_limit(client, volume, pack):
+    encoded = {"Content-Encoding": "gzip" if pack is gzip.compress else "deflate"}
+    good, bomb = pack(npy(volume)), pack(bytes(LIMIT + 1))
+    assert client.post("/classify", content=good, headers=encoded).status_code == 200
+    _refused(client.post("/classify", content=bomb, headers=encoded), 413, f"{LIMIT} bytes")
+    _refused(client.post("/classify", content=b"plain", headers=encoded), 400, "compressed")
 
 
 def test_declared_size_is_refused_before_the_body_is_read(client):

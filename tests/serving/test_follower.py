@@ -6,7 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from serving.follower import Follower
+from serving.cache import LastGood
+from serving.follower import RETRY_SECONDS, Follower
+from serving.loading import Loader
+from serving.metrics import Metrics
 from tests.serving.bodies import npy, volumes
 from tests.serving.conftest import TestClient
 from tests.serving.folder_registry import URI
@@ -70,9 +73,7 @@ def test_after_a_broken_version_a_sound_one_is_taken_at_once(app, client, regist
 
 
 def test_failed_version_is_tried_again_after_a_while(registry, versions, tmp_path):
-    follower = Follower(
-        URI, cache=tmp_path, resolve=registry.resolve, download=registry.download, retry_seconds=0.2
-    )
+    follower = _follower(registry, tmp_path, retry_seconds=0.2)
     registry.promote("3")
     follower.refresh()
     follower.refresh()
@@ -92,7 +93,7 @@ def test_priors_are_completed_for_each_version(registry, tmp_path):
     folder = write_random_version(tmp_path / "made", seed=0, calibration=CALIBRATION)
     registry.publish("4", folder)
     registry.promote("4")
-    follower = _follower(registry, tmp_path, {"ribosome": 0.8})
+    follower = _follower(registry, tmp_path, priors={"ribosome": 0.8})
     follower.refresh()
     assert follower.current is not None
     expected = {"ribosome": 0.8, "proteasome": 0.1, "chaperonin": 0.1}
@@ -108,15 +109,20 @@ def test_a_version_that_cannot_have_the_priors_is_not_served(registry, tmp_path,
         made = write_random_version(tmp_path / "made", seed=0, calibration=CALIBRATION)
         registry.publish("4", made)
         registry.promote("4")
-    follower = _follower(registry, tmp_path, named)
+    follower = _follower(registry, tmp_path, priors=named)
     follower.refresh()
     assert follower.current is None
     assert words in follower.problem
 
 
-def _follower(registry, cache, priors) -> Follower:
+def _follower(registry, cache, *, priors=None, retry_seconds=RETRY_SECONDS) -> Follower:
     return Follower(
-        URI, cache=cache, resolve=registry.resolve, download=registry.download, priors=priors
+        URI,
+        resolve=registry.resolve,
+        load=Loader(registry.download, cache, priors=priors).load,
+        last_good=LastGood(cache, store="", uri=URI),
+        metrics=Metrics(),
+        retry_seconds=retry_seconds,
     )
 
 

@@ -148,7 +148,8 @@ def test_openapi_describes_the_body_and_every_error(client):
     classify = client.get("/openapi.json").json()["paths"]["/classify"]["post"]
     body = classify["requestBody"]["content"]["application/octet-stream"]["schema"]
     assert body == {"type": "string", "format": "binary"}
-    assert set(classify["responses"]) == {"200", "400", "413", "415", "422", "503"}
+    own = {"200", "400", "408", "413", "415", "422", "429", "503", "504"}
+    assert set(classify["responses"]) == own | {"401", "403"}  # the guard's
     prediction = client.get("/openapi.json").json()["components"]["schemas"]["Prediction"]
     shown = {"class", "probability", "probabilities", "unknown", "score"}
     assert set(prediction["properties"]) == shown

@@ -1,7 +1,7 @@
 import io
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import mrcfile
 import numpy as np
@@ -9,14 +9,14 @@ import pytest
 from mrcfile.dtypes import HEADER_DTYPE
 
 from tomodistill.errors import InputError
-from tomodistill.subtomograms.volumes import check_volumes, parse_volumes, write_mrc
+from tomodistill.subtomograms.volumes import Parsed, check_volumes, parse_volumes, write_mrc
 
 MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 
 
-def decode_volumes(body: bytes) -> SimpleNamespace:
-    array, spacing = parse_volumes(body)
-    return SimpleNamespace(array=check_volumes(array), voxel_spacing=spacing)
+def decode_volumes(body: bytes) -> Parsed:
+    parsed = parse_volumes(body)
+    return replace(parsed, array=check_volumes(parsed.array))
 
 
 def npy_bytes(array: np.ndarray) -> bytes:
@@ -80,8 +80,9 @@ def test_mrc_skips_its_extended_header() -> None:
 
 def test_written_mrc_is_read_back_by_us_and_by_mrcfile(tmp_path: Path) -> None:
     path = tmp_path / "particle.mrc"
-    write_mrc(path, counting(), voxel_spacing=13.1)
+    write_mrc(path, counting(), voxel_spacing=13.1, contrast="bright")
     read = decode_volumes(path.read_bytes())
+    assert read.contrast == "bright"
     np.testing.assert_array_equal(read.array[0], counting())
     assert read.voxel_spacing == pytest.approx(13.1)
     with mrcfile.open(path) as mrc:
@@ -96,6 +97,52 @@ def test_spacing_that_states_nothing_is_none(spacing: float) -> None:
 
 def test_spacing_without_sampling_is_none() -> None:
     assert decode_volumes(mrc_bytes(counting(), mx=0)).voxel_spacing is None
+
+
+@pytest.mark.parametrize("other", [5.0, 1.0, 0.0, np.nan])
+def test_axes_that_disagree_state_no_spacing(other: float) -> None:
+    for cell in ((27.6, 3 * other, 27.6), (27.6, 27.6, 3 * other)):
+        assert decode_volumes(mrc_bytes(counting(), cella=cell)).voxel_spacing is None
+
+
+def test_z_of_an_image_stack_is_no_length() -> None:
+    body = mrc_bytes(counting(), ispg=0, mz=1, cella=(27.6, 27.6, 27.6))
+    assert decode_volumes(body).voxel_spacing == pytest.approx(9.2)
+
+
+@pytest.mark.parametrize(
+    ("labels", "stated"),
+    [
+        ([], None),
+        ([b"tomodistill contrast=bright"], "bright"),
+        ([b"made by another", b"tomodistill contrast=dark".ljust(80)], "dark"),
+        ([b"tomodistill contrast=dark", b"tomodistill contrast=bright"], None),
+        ([b"tomodistill contrast=grey"], None),
+        ([b"it had tomodistill contrast=dark"], None),
+    ],
+)
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_contrast_is_what_one_label_says(labels: list[bytes], stated: str | None, order) -> None:
+    label = np.zeros(10, "S80")
+    label[: len(labels)] = labels
+    body = mrc_bytes(counting(), 2, order, label=label, nlabl=len(labels))
+    assert decode_volumes(body).contrast == stated
+
+
+@pytest.mark.parametrize("count", [0, -1, 2**31 - 1])
+def test_labels_that_the_header_does_not_count_say_nothing(count: int) -> None:
+    label = np.zeros(10, "S80")
+    label[9] = b"tomodistill contrast=dark"
+    stated = decode_volumes(mrc_bytes(counting(), label=label, nlabl=count)).contrast
+    assert stated == ("dark" if count > 9 else None)
+
+
+@pytest.mark.parametrize("encode", [npy_bytes, mrc_bytes])
+def test_nothing_is_copied(encode) -> None:
+    body = bytearray(encode(counting()))
+    array = parse_volumes(body).array
+    body[-4:] = np.float32(7).tobytes()
+    assert array[-1, -1, -1] == 7
 
 
 def test_stacks_of_volumes() -> None:
@@ -171,6 +218,7 @@ def test_mrc_of_other_modes(mode: int) -> None:
     [
         {"nx": -3, "ny": -3},
         {"nsymbt": -1024},
+        {"nsymbt": -1024, "nz": 1, "ny": 1, "nx": 283},  # what is there, header included
         {"nsymbt": 2**31 - 1},
         {"ispg": 401, "mz": 0},
         {"ispg": 401, "mz": -1},
@@ -204,6 +252,21 @@ def test_hostile_npy_headers_get_a_refusal(header: bytes, version: tuple[int, in
 @pytest.mark.parametrize("body", [b"", b"\x93NUMPY", b"hello" * 300, bytes(2048), b"PK\x03\x04"])
 def test_other_bytes_get_a_refusal(body: bytes) -> None:
     assert ".npy" in refusal(body).expected
+
+
+def test_a_form_is_told_apart_and_told_what_to_do() -> None:
+    head = b'--------8f1\r\nContent-Disposition: form-data; name="f"; filename="a.mrc"\r\n\r\n'
+    error = refusal(head + mrc_bytes(counting()) + b"\r\n--------8f1--\r\n")
+    assert error.found == "a form around it"
+    assert "curl --data-binary @file" in error.todo
+
+
+@pytest.mark.parametrize("shape", [(6, 3, 3), (1, 3, 3)])
+def test_images_and_volumes_in_a_row_are_told_how_stacks_are_stated(shape) -> None:
+    for body in (mrc_bytes(np.ones(shape), ispg=0), npy_bytes(np.ones(shape))):
+        error = refusal(body)
+        assert error.expected == "cubic volumes, (d, d, d) or (n, d, d, d)"
+        assert "ISPG 401" in error.todo
 
 
 def test_real_density_maps(shared: Path) -> None:

@@ -1,6 +1,12 @@
-"""Stored volumes as a model's network sees them, and what had to be made of them."""
+"""Stored volumes as a model's network sees them, and what had to be made of them.
 
-from dataclasses import dataclass
+Larger or finer boxes than the model's serve as well: of each edge the central voxels are taken
+that span the model's box, and the Fourier crop of the preprocessing brings them to its voxels.
+What is missing cannot be made up: smaller or coarser ones are refused.
+"""
+
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +16,8 @@ from tomodistill.errors import InputError
 from tomodistill.inference.version import Manifest
 from tomodistill.subtomograms.preprocessing import Contrast, preprocess
 
-_SPACING_TOLERANCE = 0.02  # relative
+SMALLEST_SPACING, LARGEST_SPACING = 0.01, 1000.0  # Å
+_TOLERANCE = 0.02  # relative, of a voxel spacing
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,7 @@ class Prepared:
     box: int  # voxels of each edge that were used, around the centre
     voxel_spacing: float  # Å, of the given volumes
     contrast: Contrast  # likewise
+    rescaled: bool  # their voxels were brought to the width of the model's
     assumed: tuple[str, ...]  # "voxel_spacing", "contrast": not stated, taken to be the model's
 
 
@@ -35,31 +43,66 @@ def prepare(
     """Preprocess stored volumes (n, d, d, d) as the model of that manifest expects.
 
     `voxel_spacing` in Å and `contrast` where the volumes state them; `first`: from where errors
-    count. Raises InputError for a box or a voxel spacing that is not
-    the model's, and for what are no finite real numbers.
+    count. Raises InputError for volumes that are coarser than the model's or do not span its box,
+    for any other box than its own without a voxel spacing, and for what are no finite real numbers.
     """
-    _check(manifest, volumes)
-    _check_spacing(manifest, voxel_spacing)
+    box = _used_box(manifest, volumes.shape, voxel_spacing)
+    _check_numbers(volumes)
     stated = {"voxel_spacing": voxel_spacing, "contrast": contrast}
     return Prepared(
-        _preprocess(manifest, volumes, contrast or manifest.contrast, first),
-        box=manifest.box,
+        _preprocess(manifest, _central(volumes, box), contrast or manifest.contrast, first),
+        box=box,
         voxel_spacing=voxel_spacing or manifest.voxel_spacing,
         contrast=contrast or manifest.contrast,
+        rescaled=box != manifest.box,
         assumed=tuple(name for name, given in stated.items() if given is None),
     )
+
+
+def same_spacing(one: float, other: float) -> bool:
+    """Whether two voxel spacings in Å are as good as the same."""
+    return abs(one / other - 1) <= _TOLERANCE
+
+
+def _used_box(manifest: Manifest, shape: tuple[int, ...], voxel_spacing: float | None) -> int:
+    """Voxels of each edge that span the model's box; the others are cut off, as many on either
+    side, so that the centre stays the centre.
+    """
+    box = shape[-1] if shape else 0
+    if shape[1:] != (box, box, box) or (voxel_spacing is None and box != manifest.box):
+        raise _wrong_box(manifest.box, shape)
+    if voxel_spacing is None:
+        return box
+    _check_spacing(manifest, voxel_spacing)
+    same = same_spacing(voxel_spacing, manifest.voxel_spacing)
+    spacing = manifest.voxel_spacing if same else voxel_spacing
+    spanning = manifest.box * (manifest.voxel_spacing / spacing)  # voxels
+    used = box - 2 * max(math.ceil((box - spanning - 1) / 2), 0)  # the even number nearest to it
+    if used < manifest.box or not same_spacing(used, spanning):
+        raise _wrong_box(
+            round(spanning), shape, f" at {voxel_spacing:.3f} Å, or an even number more"
+        )
+    return used
+
+
+def _central(volumes: NDArray[Any], box: int) -> NDArray[Any]:
+    """(n, b, b, b) around the centre of (n, d, d, d) volumes; a view."""
+    start = (volumes.shape[-1] - box) // 2
+    inside = slice(start, start + box)
+    return volumes[:, inside, inside, inside]
 
 
 def _preprocess(
     manifest: Manifest, volumes: NDArray[Any], contrast: Contrast, first: int
 ) -> NDArray[np.float32]:
-    """(n, e, e, e) of (n, d, d, d) volumes."""
+    """(n, e, e, e) of (n, b, b, b) volumes, which span the model's box."""
+    parameters = manifest.preprocessing
     with np.errstate(invalid="ignore", over="ignore"):  # refused below
         prepared = preprocess(
             volumes.astype(np.float32, copy=False),
-            voxel_spacing=manifest.voxel_spacing,
+            voxel_spacing=manifest.voxel_spacing * (manifest.box / volumes.shape[-1]),
             contrast=contrast,
-            parameters=manifest.preprocessing,
+            parameters=replace(parameters, crop=parameters.edge(manifest.box)),
         )
     # Normalisation spreads what is not finite over its whole volume: one voxel tells.
     wrong = np.flatnonzero(~np.isfinite(prepared[:, 0, 0, 0]))
@@ -72,14 +115,7 @@ def _preprocess(
     return prepared
 
 
-def _check(manifest: Manifest, volumes: NDArray[Any]) -> None:
-    box = manifest.box
-    if volumes.shape[1:] != (box, box, box):
-        raise InputError(
-            expected=f"boxes of {box} x {box} x {box} voxels",
-            found=f"{' x '.join(map(str, volumes.shape[1:]))}",
-            todo=f"Crop {box} voxels at {manifest.voxel_spacing} Å around each particle.",
-        )
+def _check_numbers(volumes: NDArray[Any]) -> None:
     if volumes.dtype.kind not in "fiu":
         raise InputError(
             expected="volumes of real numbers, float32 at best",
@@ -88,11 +124,25 @@ def _check(manifest: Manifest, volumes: NDArray[Any]) -> None:
         )
 
 
-def _check_spacing(manifest: Manifest, voxel_spacing: float | None) -> None:
-    spacing = manifest.voxel_spacing
-    if voxel_spacing and abs(voxel_spacing / spacing - 1) > _SPACING_TOLERANCE:
+def _check_spacing(manifest: Manifest, voxel_spacing: float) -> None:
+    if not SMALLEST_SPACING <= voxel_spacing <= LARGEST_SPACING:
         raise InputError(
-            expected=f"a voxel spacing of {spacing} Å",
-            found=f"{voxel_spacing:.3f} Å in the header",
-            todo="Rescale the volumes, or correct the header.",
+            expected=f"a voxel spacing of {SMALLEST_SPACING:g} to {LARGEST_SPACING:g} Å",
+            found=f"{voxel_spacing}",
+            todo="Correct voxel_spacing.",
         )
+    finest = manifest.voxel_spacing
+    if voxel_spacing > finest and not same_spacing(voxel_spacing, finest):
+        raise InputError(
+            expected=f"a voxel spacing of {finest} Å or less",
+            found=f"{voxel_spacing:.3f} Å",
+            todo="Extract the subtomograms from a less binned tomogram, or correct voxel_spacing.",
+        )
+
+
+def _wrong_box(box: int, shape: tuple[int, ...], which: str = "") -> InputError:
+    return InputError(
+        expected=f"boxes of {box} x {box} x {box} voxels{which}",
+        found=" x ".join(map(str, shape[1:])),
+        todo="Crop so many around each particle, and state voxel_spacing if it is not the model's.",
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -29,6 +30,9 @@ if TYPE_CHECKING:  # it takes ten seconds to import, and other engines do withou
 SCHEMA_VERSION = 1
 MODEL, MANIFEST = "model.keras", "manifest.json"
 PROBE, PROBE_LOGITS = "probe.npy", "probe_logits.npy"
+_MOST_BYTES = 2**32  # that a model file may hold
+_MOST_EXPANSION = 10  # weights hardly compress, and Keras does not even try
+_SMALL_BYTES = 2**24  # whatever they expand from: a description of many layers does compress
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,29 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def load_model(folder: Path) -> keras.Model:
-    """The Keras model of a version; no code in the file is run."""
+    """The Keras model of a version; no code in the file is run.
+
+    Raises InputError for what `check_archive` refuses, and whatever Keras does.
+    """
+    check_archive(folder / MODEL)
     import keras
 
     return keras.saving.load_model(folder / MODEL, compile=False, safe_mode=True)
+
+
+def check_archive(path: Path) -> None:
+    """Raises InputError unless a .keras file is an archive that holds about what it weighs.
+
+    Readers of archives believe the sizes that these declare, and read no more than that.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            holds = sum(entry.file_size for entry in archive.infolist())
+    except zipfile.BadZipFile as error:
+        raise _refusal(f"{MODEL} to be a Keras archive", f"{error}") from error
+    most = min(max(_MOST_EXPANSION * path.stat().st_size, _SMALL_BYTES), _MOST_BYTES)
+    if holds > most:
+        raise _refusal(f"{MODEL} to hold {most:,} bytes at most", f"{holds:,}")
 
 
 def _without_optimizer(model: keras.Model) -> keras.Model:

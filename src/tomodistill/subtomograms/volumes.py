@@ -1,39 +1,68 @@
 """Volumes as people hand them over: .npy and .mrc, from disk or from an HTTP body.
 
-A 128-byte header can claim 32 GiB, so the claim is held to the bytes at hand before any library
-allocates memory for it.
+A 128-byte header can claim 32 GiB, so the claim is held to the bytes at hand before anything is
+allocated for it; then the array is a view of those bytes.
 """
 
 import io
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import mrcfile
 import numpy as np
 from mrcfile.dtypes import HEADER_DTYPE
-from mrcfile.mrcinterpreter import MrcInterpreter
-from mrcfile.utils import data_dtype_from_header, data_shape_from_header
+from mrcfile.utils import (
+    byte_order_from_machine_stamp,
+    data_dtype_from_header,
+    data_shape_from_header,
+)
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
+from tomodistill.subtomograms.preprocessing import Contrast
 
 MRC_HEADER_BYTES = 1024
 LARGEST_VALUE = 1e30  # Fourier sums over any box still fit a float32
 _LONGEST_REASON = 200  # characters of a parser's message
 _NPY_MAGIC = b"\x93NUMPY"
-_MRC_MACHINE_STAMP = {0x44: "<", 0x11: ">"}  # first byte of MACHST: little and big endian
+_LONGEST_NPY_HEADER = 2**14  # bytes; NumPy itself reads no more than 10,000
+_MRC_STAMP = slice(212, 216)  # MACHST, by which the rest of the header is read
+_SAME_SPACING = 0.01  # relative, of the axes of one volume; others state none
+_ROUNDING = 1e-5  # Å
+_IMAGES = 0  # ISPG of an image stack, whose z is no length
 
 
-def write_mrc(path: Path, volume: NDArray[np.float32], voxel_spacing: float) -> None:
-    """Write one (d, d, d) volume, `voxel_spacing` in Å into the header."""
+@dataclass(frozen=True)
+class Parsed:
+    """What a file holds, and what it says of it."""
+
+    array: NDArray[np.generic]  # any shape and values, perhaps a view of the file's bytes
+    voxel_spacing: float | None = None  # Å; None: not stated
+    contrast: Contrast | None = None  # None: not stated
+
+
+def write_mrc(
+    path: Path,
+    volume: NDArray[np.float32],
+    voxel_spacing: float,
+    contrast: Contrast | None = None,
+) -> None:
+    """Write one (d, d, d) volume; `voxel_spacing` in Å and `contrast`, if known, into the header.
+
+    MRC has no field for the contrast: a label says it, which other programs keep and show.
+    """
     with mrcfile.new(path, data=volume.astype(np.float32), overwrite=True) as mrc:
         mrc.voxel_size = voxel_spacing
+        if contrast:
+            mrc.add_label(_label(contrast))
 
 
-def parse_volumes(body: bytes | bytearray) -> tuple[NDArray[np.generic], float | None]:
-    """Array of any shape and values, and voxel spacing in Å, from the bytes of a .npy or .mrc file.
+def parse_volumes(body: bytes | bytearray) -> Parsed:
+    """The array in the bytes of a .npy or .mrc file, and what the file states of it.
 
-    `check_volumes` says whether a network can take them. Raises InputError if the body is neither,
+    `check_volumes` says whether a network can take it. Raises InputError if the body is neither,
     or is truncated.
     """
     try:
@@ -48,7 +77,11 @@ def check_volumes(array: NDArray[np.generic]) -> NDArray[np.float32]:
     """(n, d, d, d) float32 from a (d, d, d) or (n, d, d, d) array; finite and not constant."""
     stack = array[np.newaxis] if array.ndim == 3 else array
     if stack.ndim != 4 or len(set(stack.shape[1:])) != 1 or 0 in stack.shape:
-        _refuse("cubic volumes, (d, d, d) or (n, d, d, d)", f"shape {array.shape}")
+        raise InputError(
+            expected="cubic volumes, (d, d, d) or (n, d, d, d)",
+            found=f"shape {array.shape}",
+            todo="Send boxes, not images; a stack of them in .mrc has ISPG 401 and MZ of d.",
+        )
     with np.errstate(over="ignore"):  # what float32 cannot hold is refused by the next line
         volumes = np.ascontiguousarray(stack, dtype=np.float32)
     low, high = volumes.min(axis=(1, 2, 3)), volumes.max(axis=(1, 2, 3))  # NaN stays NaN
@@ -63,32 +96,41 @@ def check_volumes(array: NDArray[np.generic]) -> NDArray[np.float32]:
     return volumes
 
 
-def _parse_npy(body: bytes | bytearray) -> tuple[NDArray[np.generic], float | None]:
-    stream = io.BytesIO(body)
+def _parse_npy(body: bytes | bytearray) -> Parsed:
+    stream = io.BytesIO(body[:_LONGEST_NPY_HEADER])
     version = npy.read_magic(stream)
     reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = reader(stream)
+    shape, fortran_order, dtype = reader(stream)
     if dtype.kind not in "fiu":
         _refuse("real numbers", f"dtype {dtype}")
     _check_length(shape, dtype, have=len(body) - stream.tell())
-    stream.seek(0)
-    return np.load(stream, allow_pickle=False), None
+    values = np.frombuffer(body, dtype, offset=stream.tell())
+    return Parsed(values.reshape(shape, order="F" if fortran_order else "C"))
 
 
-def _parse_mrc(body: bytes | bytearray) -> tuple[NDArray[np.generic], float | None]:
+def _parse_mrc(body: bytes | bytearray) -> Parsed:
     if len(body) < MRC_HEADER_BYTES or body[208:211] != b"MAP":
-        _refuse("a .npy or .mrc file", f"{len(body)} bytes that are neither")
-    order = _MRC_MACHINE_STAMP.get(body[212], "<")
+        raise _neither(body)
+    order = byte_order_from_machine_stamp(body[_MRC_STAMP])
     header = np.frombuffer(body[:MRC_HEADER_BYTES], HEADER_DTYPE.newbyteorder(order))
     header = header.reshape(()).view(np.recarray)  # the record that mrcfile's functions expect
     shape, dtype = data_shape_from_header(header), data_dtype_from_header(header)
     if dtype.kind == "c":
         _refuse("real numbers", "complex values (MRC mode 3 or 4)")
-    have = len(body) - MRC_HEADER_BYTES - int(header["nsymbt"])
-    _check_length(shape, dtype, have=have)
+    if header["nsymbt"] < 0:
+        _refuse("an extended header of 0 bytes or more (NSYMBT)", f"{header['nsymbt']}")
+    start = MRC_HEADER_BYTES + int(header["nsymbt"])
+    _check_length(shape, dtype, have=len(body) - start)
     _check_axes(header)
-    with MrcInterpreter(io.BytesIO(body)) as mrc:
-        return np.array(mrc.data), _stated_spacing(mrc)
+    array = np.frombuffer(body, dtype, offset=start).reshape(shape)
+    return Parsed(array, _stated_spacing(header), _stated_contrast(header))
+
+
+def _neither(body: bytes | bytearray) -> InputError:
+    if body.startswith(b"--") and b"form-data" in body[:MRC_HEADER_BYTES]:
+        todo = "Send the file as it is: curl --data-binary @file, not curl -F."
+        return InputError(expected="a .npy or .mrc file", found="a form around it", todo=todo)
+    return _refusal("a .npy or .mrc file", f"{len(body)} bytes that are neither")
 
 
 def _check_axes(header: NDArray[np.void]) -> None:
@@ -98,11 +140,24 @@ def _check_axes(header: NDArray[np.void]) -> None:
         _refuse("columns, rows, sections along x, y, z (MAPC, MAPR, MAPS of 1, 2, 3)", f"{axes}")
 
 
-def _stated_spacing(mrc: MrcInterpreter) -> float | None:
+def _stated_spacing(header: NDArray[np.void]) -> float | None:
     """None for 0 and 1.0 Å, which is what programs write that do not know the voxel spacing."""
+    axes = "xy" if header["ispg"] == _IMAGES else "xyz"
     with np.errstate(all="ignore"):  # a grid of 0 samples states no spacing either
-        spacing = float(mrc.voxel_size.x)
-    return spacing if 0 < spacing < np.inf and not np.isclose(spacing, 1.0) else None
+        x, *others = (float(header["cella"][axis] / header[f"m{axis}"]) for axis in axes)
+    known = 0 < x < np.inf and abs(x - 1) > _ROUNDING
+    return x if known and all(abs(s / x - 1) < _SAME_SPACING for s in others) else None
+
+
+def _stated_contrast(header: NDArray[np.void]) -> Contrast | None:
+    """None if no label, or more than one, says it as `write_mrc` does."""
+    labels = {label.strip() for label in header["label"][: int(header["nlabl"])].tolist()}
+    stated: list[Contrast] = [c for c in get_args(Contrast) if _label(c).encode() in labels]
+    return stated[0] if len(stated) == 1 else None
+
+
+def _label(contrast: Contrast) -> str:
+    return f"tomodistill contrast={contrast}"
 
 
 def _check_length(shape: tuple[int, ...], dtype: np.dtype, *, have: int) -> None:

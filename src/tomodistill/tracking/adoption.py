@@ -16,7 +16,8 @@ from tomodistill import places
 from tomodistill.errors import InputError
 from tomodistill.inference.version import MODEL, load_model, read_manifest
 from tomodistill.tracking.artifacts import fetch
-from tomodistill.tracking.registry import CLASS_NAMES, ResolvedVersion, download, resolve
+from tomodistill.tracking.registry import CLASS_NAMES, download, resolve
+from tomodistill.tracking.versions import ResolvedVersion
 
 _OURS = "tomodistill"  # flavor of our own versions
 _KERAS = ("keras", "tensorflow")  # flavors of MLflow that keep `data/model.keras`

@@ -11,6 +11,14 @@ from tomodistill.errors import InputError
 _LOST = "No such artifact|404 Client Error"  # on a disk; through a server
 
 
+def size_of(uri: str) -> int:
+    """Bytes of the files right in the folder that a URI names, as far as the store knows."""
+    try:
+        return sum(file.file_size or 0 for file in mlflow.artifacts.list_artifacts(uri))
+    except MlflowException:
+        return 0  # who fetches them learns why
+
+
 def fetch(uri: str, folder: Path) -> Path:
     """Bring what a URI names into `folder`. Raises InputError if the store has lost it."""
     try:

@@ -9,7 +9,6 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import mlflow
@@ -20,30 +19,19 @@ from mlflow.tracking import MlflowClient
 from tomodistill import places
 from tomodistill.errors import InputError
 from tomodistill.inference.version import MANIFEST, file_digest, read_manifest
-from tomodistill.subtomograms.files import remove_abandoned
-from tomodistill.tracking.artifacts import fetch
+from tomodistill.subtomograms.files import remove_abandoned, to_disk
+from tomodistill.tracking.artifacts import fetch, size_of
+from tomodistill.tracking.versions import DIGEST_TAG, NoSuchVersion, ResolvedVersion
 
 STUDENTS = "subtomogram-student"
 PRODUCTION, PREVIOUS = "production", "previous"
 STAGE = "Production"
-DIGEST_TAG, CLASS_NAMES = "version.sha256", "class_names"
+CLASS_NAMES = "class_names"  # tag
 _ABOUT = (  # what the registry's page says of the model
     "Students that classify subtomograms, distilled from a teacher. The alias `production` names "
     "the one in service (`mlflow run . -e promote -P student=s3`), `previous` the one before it "
     "(`mlflow run . -e rollback`). Each version says what it reached on its test part."
 )
-
-
-@dataclass(frozen=True)
-class ResolvedVersion:
-    """One version, whatever URI named it."""
-
-    name: str
-    version: str
-    uri: str  # names this version and no other
-    alias: str | None = None  # or stage, if one of them was asked for
-    run_id: str | None = None
-    tags: dict[str, str] = field(default_factory=dict)
 
 
 def register(
@@ -63,8 +51,8 @@ def register(
 def resolve(uri: str) -> ResolvedVersion:
     """The version that "models:/NAME@ALIAS", "models:/NAME/STAGE" or "models:/NAME/3" names now.
 
-    "models:/MODEL_ID" and "runs:/RUN_ID/NAME" name models outside the registry. Raises InputError
-    if there is no such version.
+    "models:/MODEL_ID" and "runs:/RUN_ID/NAME" name models outside the registry. Raises
+    NoSuchVersion if there is none.
     """
     registered = re.fullmatch(r"models:/([^/@]+)(?:@([^/@]+)|/([^/@]+))", uri)
     if registered is None:
@@ -97,7 +85,7 @@ def download(resolved: ResolvedVersion, cache: Path) -> Path:
     """Folder of the version in `cache`, fetched once, whole or not at all, every file verified.
 
     A damaged copy is fetched again. Raises InputError if what the store has is not what was
-    registered.
+    registered, or too large for the disk.
     """
     digest = resolved.tags.get(DIGEST_TAG)
     folder = cache / resolved.name / f"{resolved.version}-{(digest or 'unregistered')[:12]}"
@@ -107,8 +95,8 @@ def download(resolved: ResolvedVersion, cache: Path) -> Path:
             return _verified(folder, digest)
         except InputError:
             shutil.rmtree(folder, ignore_errors=True)
-        _fetch(resolved.uri, folder)
-    return _verified(folder, digest)
+        _fetch(resolved.uri, folder, digest)
+    return folder
 
 
 def set_production(version: str, tags: Mapping[str, str]) -> None:
@@ -182,13 +170,40 @@ def _verified(folder: Path, digest: str | None) -> Path:
     return folder
 
 
-def _fetch(uri: str, folder: Path) -> None:
+def _fetch(uri: str, folder: Path, digest: str | None) -> None:
     remove_abandoned(places.writable(folder.parent), ".partial-*")
+    _check_room(uri, folder.parent)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
     try:
-        os.replace(fetch(uri, partial), folder)  # "runs:/" URIs come in a folder of their own
+        fetched = fetch(uri, partial)  # "runs:/" URIs come in a folder of their own
+        _check_fetched(fetched, uri, digest)
+        for path in filter(Path.is_file, fetched.rglob("*")):
+            to_disk(path)
+        os.replace(fetched, folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check_room(uri: str, folder: Path) -> None:
+    size, free = size_of(uri), shutil.disk_usage(folder).free
+    if size > free:
+        raise InputError(
+            expected=f"room for {size:,} bytes of {uri}",
+            found=f"{free:,} bytes free in {folder.absolute()}",
+            todo="Make room there, or name another folder.",
+        )
+
+
+def _check_fetched(fetched: Path, uri: str, digest: str | None) -> None:
+    """Told of the store, not of a folder that is gone when someone reads it."""
+    try:
+        _verified(fetched, digest)
+    except InputError as error:
+        raise InputError(
+            expected=error.expected,
+            found=error.found.replace(f"{fetched}", uri),
+            todo=error.todo,
+        ) from error
 
 
 def _mirror_stage(client: MlflowClient, version: str) -> None:
@@ -199,7 +214,7 @@ def _mirror_stage(client: MlflowClient, version: str) -> None:
         )
 
 
-def _missing(uri: str, found: str) -> InputError:
-    return InputError(
+def _missing(uri: str, found: str) -> NoSuchVersion:
+    return NoSuchVersion(
         expected=f"a model version at {uri}", found=found, todo="See what there is: mlflow ui"
     )

@@ -81,8 +81,19 @@ def check_store() -> None:
     if uri.startswith(_SQLITE):
         _check_sqlite(Path(uri.removeprefix(_SQLITE).partition("?")[0]))
     elif uri.startswith(("http://", "https://")):
-        with hurried(), _quiet("urllib3.connectionpool"):
+        with hurried():
             MlflowClient().search_experiments(max_results=1)
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """What a user can mend of the disk or of the store leaves the block as InputError."""
+    try:
+        yield
+    except Exception as error:
+        if fault := explain(error):
+            raise fault from error
+        raise
 
 
 @contextmanager
@@ -91,7 +102,8 @@ def hurried() -> Iterator[None]:
     before = {name: os.environ.get(name) for name in _HURRY}
     os.environ.update(_HURRY)
     try:
-        yield
+        with _quiet("urllib3.connectionpool"):
+            yield
     finally:
         for name, value in before.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
