@@ -26,7 +26,7 @@ from tempfile import TemporaryDirectory
 
 from serving_bare import CLASSIFIER, ENGINE
 from serving_rounds import Questions, Rounds
-from serving_servers import Bare, running
+from serving_servers import Bare, random_student, running
 from serving_tables import ABOUT, TURNS, write_tables
 from serving_turns import Cell
 
@@ -84,13 +84,6 @@ def main(arguments: Sequence[str]) -> None:
             for loop in bare.values():
                 loop.end()
     print(write_tables(given.out))
-
-
-def random_student(folder: Path, name: str, box: int) -> Path:
-    """A version with random weights, on which cost does not depend."""
-    from inference_cases import random_version  # loads Keras, which nothing else here needs
-
-    return random_version(folder / name, name, box=box, classes=23)
 
 
 def about(classifier: Classifier, arguments: Sequence[str]) -> dict[str, object]:

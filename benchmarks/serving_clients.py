@@ -32,6 +32,7 @@ RECORD = np.dtype(
 )  # seconds of time.monotonic, which processes share; 0 where there is no such thing
 TOLERANCE = 1e-3  # of a probability
 PATIENCE = 60.0  # seconds for an answer
+_USUAL = (200, 503)  # statuses of which nothing more is said
 _PAUSE = 0.02  # seconds
 
 
@@ -136,7 +137,8 @@ async def _client(
             async with asyncio.timeout(PATIENCE):
                 status, body = await connection.ask(requests[number])
             version, outcome = questions.judge(number, status, body)
-            if status == 400: print(body, file=sys.stderr)  # DEBUG
+            if outcome == WRONG or status not in _USUAL:
+                print(f"to volume {number}: {status} {body[:300]!r}", file=sys.stderr)
         except (EOFError, OSError, TimeoutError):
             connection.close()
         record = (sent, time.monotonic(), status, version, outcome)

@@ -165,11 +165,12 @@ def engine_keeps_failing(stage: Stage) -> float:
     flag.touch()
     try:
         seconds = wait_until(lambda: stage.serving() == good, f"version {good} to take over")
-        stage.until_told()
+        stage.until_told("rolled back")
     finally:
         flag.unlink()
-    stage.promote(good)
-    stage.until_followed()
+    stage.reload()
+    if stage.serving() != bad:
+        raise RuntimeError(f"version {stage.serving()} serves after a reload, not {bad}")
     return seconds
 
 

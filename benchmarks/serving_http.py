@@ -17,8 +17,10 @@ import uvloop
 T = TypeVar("T")
 BROKEN = 0  # in place of a status: the connection ended, or PATIENCE did, without an answer
 PATIENCE = 120.0  # seconds
+MOST = 900  # connections of an open loop: a service has a limit of its own
 KEPT = 8  # answers whose bodies are
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +77,21 @@ async def closed_loop(
 async def open_loop(
     port: int, requests: Sequence[bytes], *, rate: float, seconds: float
 ) -> list[Answer]:
-    """Of `rate` requests a second, evenly, however many wait."""
+    """Of `rate` requests a second, evenly; later only where MOST others still wait."""
     client, start = Client(port, requests), time.perf_counter()
+    room = asyncio.Semaphore(MOST)
+
+    async def ask(due: float) -> None:
+        await client.ask(due)
+        room.release()
+
     async with asyncio.TaskGroup() as waiting:
         for number in range(round(rate * seconds)):
             due = start + number / rate
             if (early := due - time.perf_counter()) > 0:
                 await asyncio.sleep(early)
-            waiting.create_task(client.ask(due))
+            await room.acquire()
+            waiting.create_task(ask(due))
     client.close()
     return client.answers
 
@@ -158,6 +167,8 @@ class _Connection(asyncio.Protocol):
         if length is None or len(self._received) < (end := head + 4 + int(length[1])):
             return
         answer = int(self._received[9:12]), bytes(self._received[head + 4 : end])
+        if _CLOSE.search(self._received, 0, head + 2):
+            self.transport.abort()
         del self._received[:end]
         self._answer.set_result(answer)
 

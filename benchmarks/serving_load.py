@@ -22,12 +22,11 @@ from tempfile import TemporaryDirectory
 from threading import Event, Thread
 
 import numpy as np
-from serving import random_student
 from serving_http import Answer, open_loop, run
 from serving_load_tables import LOADS, MEMORY, write_load_tables
 from serving_processes import Server
 from serving_protocols import OURS
-from serving_servers import ours, publish, stopped_after
+from serving_servers import ours, publish, random_student, stopped_after
 from serving_turns import Cell, ask, rate
 
 from tomodistill.inference.engines import Array
@@ -47,7 +46,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--version", type=Path, help="folder of a student; none: f2 of noise")
     parser.add_argument("--slow", default="s3", help="network of random weights; none: without")
     parser.add_argument("--box", type=int, default=40, help="voxels, of networks by name")
-    parser.add_argument("--queue", type=int, default=512, help="volumes, of the slow student's")
+    parser.add_argument("--queue", type=int, default=512, help="volumes that may wait")
     parser.add_argument("--capacity", type=float, default=8.0, help="seconds to measure it")
     parser.add_argument("--overload", type=float, default=120.0, help="seconds; 0: none")
     parser.add_argument("--endurance", type=float, default=600.0, help="seconds; 0: none")
@@ -63,10 +62,9 @@ def main(arguments: Sequence[str]) -> None:
     with TemporaryDirectory() as work:
         if given.slow:
             slow = random_student(Path(work), given.slow, given.box)
-            flags = ("--queue", f"{given.queue}")
-            measure(given, slow, Path(work, "slow"), arguments, flags=flags, endurance=0.0)
+            measure(given, slow, Path(work, "slow"), arguments, endurance=0.0)
         fast = given.version or random_student(Path(work), "f2", given.box)
-        measure(given, fast, Path(work, "fast"), arguments, flags=(), endurance=given.endurance)
+        measure(given, fast, Path(work, "fast"), arguments, endurance=given.endurance)
     print(write_load_tables(given.out))
 
 
@@ -76,14 +74,13 @@ def measure(
     work: Path,
     arguments: Sequence[str],
     *,
-    flags: Sequence[str],
     endurance: float,
 ) -> None:
     """One student's capacity and overload, and its memory in the long run."""
     work.mkdir()
     manifest = read_manifest(version)
     requests = OURS.requests(noise(manifest.box))
-    server = ours(publish(version, work), work, *flags)
+    server = ours(publish(version, work), work, "--queue", f"{given.queue}")
     command = shlex.join([Path(word).name if "/" in word else word for word in arguments])
     with stopped_after([server]):
         server.start()

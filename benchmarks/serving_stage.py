@@ -4,7 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +22,13 @@ from serving_versions import (
     zip_bomb,
 )
 
-from tests.processes import entry_point, get
+from tests.processes import entry_point, get, post
 from tomodistill.tracking.registry import STUDENTS, set_production
 
 SOUND = ("one", "two")  # names of versions, as the others
 UNSEEN, CHANGED, TRUNCATED, LAMBDA, BOMB = "unseen", "changed", "truncated", "lambda", "bomb"
 CACHE, TOLD, MARKER = "cache", "told-to-fail", "code-has-run"  # in the stage's folder
+_PATIENCE = 60.0  # seconds for a service that runs
 _VOLUMES = 6  # different questions
 _DISK = "64m"  # of the cache, if it can have a disk of its own
 FLAGS = ("--body_seconds", "2")  # in which a slow sender's body must be there
@@ -59,6 +60,10 @@ class Stage:
         """It shall serve."""
         set_production(f"{self.versions[name].number}", {})
 
+    def reload(self) -> None:
+        """It shall look anew, also at what has failed. Raises OSError if it cannot serve it."""
+        post(f"{self.service.url}/reload", b"")
+
     def ready(self) -> dict[str, Any]:
         """What the service says of itself. Raises OSError if it is not ready."""
         told: dict[str, Any] = get(f"{self.service.url}/health/ready")
@@ -81,7 +86,7 @@ class Stage:
             error = self.ready()["refresh_error"] or ""
             return bool(error) and all(word in error for word in words)
 
-        wait_until(told, f"the reason, {words}, why another version does not serve")
+        self._wait(told, f"the reason, {words}, why another version does not serve")
         if self.serving() != before:
             raise RuntimeError(f"version {self.serving()} took over from {before}")
 
@@ -93,14 +98,21 @@ class Stage:
         def follows() -> bool:
             return self.serving() == name and self.ready()["refresh_error"] is None
 
-        return wait_until(follows, f"version {name} to serve")
+        return self._wait(follows, f"version {name} to serve")
 
     def mend(self) -> None:
-        """After a fault that was not played to its end."""
-        self.registry.signal(signal.SIGCONT)
+        """Begin anew, after a fault that was not played to its end."""
+        self.service.end(signal.SIGKILL)
+        self.registry.end(signal.SIGKILL)  # it may be stopped
         self.registry.start()
+        self.promote(SOUND[0])
         self.service.start()
-        self.until_followed()
+
+    def _wait(self, condition: Callable[[], bool], what: str) -> float:
+        try:
+            return wait_until(condition, what, _PATIENCE)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; it said {self.ready()}") from error
 
 
 @contextmanager

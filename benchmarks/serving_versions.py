@@ -129,4 +129,4 @@ def _forged(source: Path, folder: Path, change: Callable[[Path], None]) -> Path:
 
 def _for_keras_alone(version: Path) -> None:
     for name in (GRAPH, WEIGHTS):
-        (version / name).unlink()
+        (version / name).unlink(missing_ok=True)

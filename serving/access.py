@@ -9,7 +9,6 @@ import re
 import socket
 from collections.abc import Iterable
 from functools import lru_cache, partial
-from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
@@ -35,8 +34,7 @@ _log = logging.getLogger(__name__)
 
 def add_guard(app: FastAPI, config: ServiceConfig) -> None:
     """Let `app` answer only whom `config` admits. Raises InputError for poor tokens or hosts."""
-    files = {name: getattr(config, name) for name in ("tokens", "admin_tokens")}
-    tokens = {name: Tokens(Path(path), flag=name) for name, path in files.items() if path}
+    tokens = {name: Tokens(path, flag=name) for name, path in config.token_files.items()}
     app.add_middleware(
         _Guard,
         names=_names(config),
@@ -48,7 +46,7 @@ def add_guard(app: FastAPI, config: ServiceConfig) -> None:
 
 def warn_if_open(config: ServiceConfig) -> None:
     """Say loudly that whoever reaches the service may use it."""
-    if not (_is_loopback(config.host) or config.tokens):
+    if not (_is_loopback(config.host) or "tokens" in config.token_files):
         _log.warning(
             "%s is reached from other machines and no tokens are set: WHOEVER REACHES THE SERVICE "
             "MAY USE IT. Set tokens=FILE, or host=127.0.0.1 behind a proxy that asks for a login.",
@@ -80,7 +78,8 @@ def _names(config: ServiceConfig) -> frozenset[str] | None:
 
 def _private(config: ServiceConfig) -> bool:
     """Nothing tells users from administrators, and nobody but this machine is there."""
-    return _is_loopback(config.host) and config.hosts == AUTO and not config.tokens
+    alone = _is_loopback(config.host) and config.hosts == AUTO
+    return alone and "tokens" not in config.token_files
 
 
 def _is_loopback(host: str) -> bool:
@@ -130,7 +129,8 @@ class _Guard:
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        host = headers.get(b"host", b"")
+        # Two are none: whatever stands before the service may have gone by the other.
+        host = b", ".join(value for name, value in scope["headers"] if name == b"host")
         if not (self._any or self._trusted(host)):
             return _refused(
                 400, "a Host that the service is known by (hosts=NAME,NAME)", _shown(host)

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 from fastapi import HTTPException
 
 from serving.metrics import Metrics
@@ -39,11 +40,17 @@ class Ticket:
 class Room:
     """Bounded in volumes."""
 
-    def __init__(self, volumes: int, metrics: Metrics, *, rate: Callable[[], float]) -> None:
-        """`rate`: volumes a second that are computed of late, 0 if none were."""
+    def __init__(
+        self, volumes: int, metrics: Metrics, *, seconds: float, rate: Callable[[], float]
+    ) -> None:
+        """Of `volumes`, or as many as are computed in so many `seconds`, if these are fewer.
+
+        `rate`: volumes a second that are computed of late, 0 if none were.
+        """
         self.inside = 0  # volumes
         self.lock = threading.Lock()  # what a request holds is known in the thread that reads it
-        self._volumes, self._metrics, self._rate = volumes, metrics, rate
+        self._volumes, self._seconds = volumes, seconds
+        self._metrics, self._rate = metrics, rate
 
     @contextmanager
     def entered(self, volumes: int) -> Iterator[Ticket]:
@@ -58,16 +65,21 @@ class Room:
     def exchange(self, before: int, after: int) -> None:
         """One request holds `after` instead of `before`; the lock is held."""
         others = self.inside - before
-        if after > before and others and others + after > self._volumes:
+        if after > before and others and others + after > self._bound:
             raise self._full()
         self.inside = others + after
         self._metrics.inside.set(self.inside)
+
+    @property
+    def _bound(self) -> float:
+        """Volumes; whoever comes later than these would wait in vain."""
+        return min(self._volumes, self._rate() * self._seconds or np.inf)
 
     def _full(self) -> HTTPException:
         seconds = math.ceil(self.inside / self._rate()) if self._rate() else 1
         return HTTPException(
             429,
-            f"expected room for more volumes; found {self.inside} of {self._volumes} waiting. "
+            f"expected room for more volumes; found {self.inside} of {self._bound:.0f} inside. "
             "Try again later.",
             headers={"Retry-After": f"{min(max(seconds, 1), _LONGEST_WAIT)}"},
         )

@@ -20,6 +20,7 @@ JSON_LIMIT = 8 * 2**20
 _IDENTITY = "identity"
 _ENCODINGS = (_IDENTITY, "gzip", "deflate")
 _EITHER_HEADER = 32 + zlib.MAX_WBITS  # zlib sees by itself which of the two encodings it is
+_DIGITS = 20  # of a length; Python refuses to read thousands of zeros
 _PIECE = 2**16  # bytes that are inflated at a time: 64 MiB at most
 
 
@@ -62,7 +63,7 @@ async def read_body(request: Request, config: ServiceConfig) -> Body:
 def declared_length(request: Request) -> int | None:
     """Bytes of the body, if its header says how many."""
     declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isdecimal() else None
+    return int(declared) if declared.isdecimal() and len(declared) < _DIGITS else None
 
 
 async def _whole(request: Request, length: int) -> bytearray:
@@ -74,6 +75,10 @@ async def _whole(request: Request, length: int) -> bytearray:
                 raise HTTPException(400, f"expected {length} bytes, as declared; found more")
             view[size : size + len(chunk)] = chunk
             size += len(chunk)
+    if size < length:  # whatever comes after an Upgrade is no body
+        raise HTTPException(
+            400, f"expected {length} bytes, as declared; found {size}. Send no Upgrade: HTTP/1.1."
+        )
     return body
 
 

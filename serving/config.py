@@ -12,6 +12,7 @@ from tomodistill.scales import AUTO
 
 _MIB = 2**20  # bytes
 _TRAINED = "trained"
+_NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,15 @@ class ServiceConfig:
     host: str = "127.0.0.1"
     port: int = 8000  # 0: any free one
     hosts: str = AUTO  # names to be called by, as "a.org,gpu1"; "*": any; auto: this machine's
-    tokens: str = ""  # file of bearer tokens, one a line; empty: whoever reaches it may use it
-    admin_tokens: str = ""  # file of the tokens of those who may also administer
+    tokens: str = _NONE  # file of bearer tokens, one a line; none: whoever reaches it may use it
+    admin_tokens: str = _NONE  # file of the tokens of those who may also administer
     poll_seconds: float = 5.0  # between two looks at what `model` points to
     registry_seconds: float = 10.0  # for the registry to say so
     max_body_mib: int = 256  # of one request
     body_seconds: float = 60.0  # for one body to arrive
     deadline_seconds: float = 30.0  # for a request to be computed; one may ask for less
     queue: int = 2048  # volumes inside at a time, before others are refused
-    connections: int = 1000  # open at a time, before others are answered 503
+    connections: int = 4096  # open at a time, before others are answered 503
     drain_seconds: float = 0.0  # told to stop, not ready but still serving, for load balancers
     log: str = "text"  # errors and what was slow, to read; "json": every request, to collect
     # "trained", or the share of each class that the user expects, as "ribosome:0.6,p97:0.1"; the
@@ -49,11 +50,17 @@ class ServiceConfig:
             _check(0 < value < float("inf"), f"{name} above zero", value)
         _check(0 <= self.drain_seconds < float("inf"), "drain_seconds from 0", self.drain_seconds)
         _check(self.log in FORMS, f"log={' or '.join(FORMS)}", self.log)
-        for name in ("model", "host", "hosts", "cache"):
+        for name in ("model", "host", "hosts", "tokens", "admin_tokens", "cache"):
             _check(bool(getattr(self, name)), f"a {name}", "nothing")
         if self.priors != _TRAINED:
             parse_priors(self.priors)
         check_choice(engine=self.engine, precision=self.precision)
+
+    @property
+    def token_files(self) -> dict[str, Path]:
+        """Flag -> file of tokens, of those that are given."""
+        given = {name: getattr(self, name) for name in ("tokens", "admin_tokens")}
+        return {name: Path(path) for name, path in given.items() if path != _NONE}
 
     @property
     def cache_folder(self) -> Path:

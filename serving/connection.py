@@ -102,6 +102,10 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         self._stalled_at = None
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Answered as what it is without; but the parser takes what follows for no HTTP."""
+        self.cycle.keep_alive = False
+
     def send_400_response(self, msg: str) -> None:
         """Not HTTP."""
         self._last_word(400, msg)

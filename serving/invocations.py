@@ -137,18 +137,19 @@ def _tensor(sent: Any) -> Any:
 def _numbers(nested: Any) -> NDArray[np.float32]:
     """Of any shape up to (n, d, d, d); strings, which NumPy would read, are none."""
     leaves, kinds = [nested], {type(nested)}
-    for _ in range(4):
-        if kinds == {list}:
-            leaves = list(chain.from_iterable(leaves))
-            kinds = set(map(type, leaves))
+    shape: list[int] = []
+    while kinds == {list} and len(shape) < 4:
+        lengths = set(map(len, leaves))
+        if len(lengths) > 1:
+            raise _refusal("lists of one length", "ragged ones")
+        shape.append(lengths.pop())
+        leaves = list(chain.from_iterable(leaves))
+        kinds = set(map(type, leaves))
     if not kinds <= {int, float}:
         found = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise _refusal("numbers in lists as (n, d, d, d)", found)
-    try:
-        with np.errstate(over="ignore"):  # infinity is refused with the volumes
-            return np.array(nested, np.float32)
-    except ValueError as error:
-        raise _refusal("lists of one length", "ragged ones") from error
+    with np.errstate(over="ignore"):  # infinity is refused with the volumes
+        return np.array(leaves, np.float32).reshape(shape)
 
 
 def _stated(params: Any) -> Stated:

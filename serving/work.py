@@ -63,7 +63,12 @@ class Service:
         self.metrics.follow(lambda: follower.current)
         self.draining = False  # told to stop: still serving, but no new clients are wanted
         self.dispatcher = Dispatcher(self.metrics, on_result=follower.heard)
-        self.room = Room(config.queue, self.metrics, rate=lambda: self.dispatcher.rate)
+        self.room = Room(
+            config.queue,
+            self.metrics,
+            seconds=config.deadline_seconds / 2,  # the rest is for what cannot be foreseen
+            rate=lambda: self.dispatcher.rate,
+        )
         self.pool = ThreadPoolExecutor(cores(), thread_name_prefix="prepare")
 
     def served(self) -> Served:

@@ -29,7 +29,10 @@ KINDS = {
     "version": int,
 }
 # Words of which only the store or the disk can say whether they name something; tested with those.
-FREE = {"structures", "classes", "set", "filter", "model", "host", "cache", "out"}
+FREE = {
+    *("structures", "classes", "set", "filter", "out"),
+    *("model", "host", "hosts", "tokens", "admin_tokens", "cache"),
+}
 LOOKED_UP = {(name, "student") for name in ("promote", "robustness", "export")}
 NO_NUMBERS = ("x", "nan", "-1", "", "1,5")
 WRONG = {

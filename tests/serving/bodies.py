@@ -45,6 +45,12 @@ def _npz() -> bytes:
     return stream.getvalue()
 
 
+def _form(body: bytes) -> bytes:
+    """What curl -F makes of a file."""
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.npy"\r\n\r\n'
+    return head + body + b"\r\n--x--\r\n"
+
+
 def malformed(folder: Path) -> dict[str, tuple[bytes, int, str]]:
     """Name -> body, status, what the error names."""
     good = volumes(1)[0]
@@ -55,6 +61,7 @@ def malformed(folder: Path) -> dict[str, tuple[bytes, int, str]]:
         "empty": (b"", 400, "nothing"),
         "text": (b"hello", 400, "5 bytes that are neither"),
         "json": (b'{"volume": [1, 2]}', 400, "neither"),
+        "form": (_form(npy(good)), 400, "curl --data-binary @file"),
         "truncated npy": (npy(good)[:-1], 400, "bytes"),
         "longer npy": (npy(good) + b"x", 400, "bytes"),
         "npy magic alone": (b"\x93NUMPY", 400, "broken"),

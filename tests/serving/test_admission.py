@@ -6,7 +6,7 @@ from serving.metrics import Metrics
 
 
 def room(rate: float = 0.0) -> Room:
-    return Room(100, Metrics(), rate=lambda: rate)
+    return Room(100, Metrics(), seconds=1000, rate=lambda: rate)
 
 
 def test_full_at_the_bound_and_empty_again():
@@ -68,3 +68,9 @@ def test_more_than_was_thought_is_refused_and_its_place_is_kept():
             ticket.hold(11)
         assert own.inside == 100
     assert own.inside == 0
+
+
+def test_a_slow_engine_has_less_room():
+    own = Room(100, Metrics(), seconds=15, rate=lambda: 2.0)
+    with own.entered(29), own.entered(1), pytest.raises(HTTPException, match="30 of 30"):
+        own.entered(1).__enter__()

@@ -16,6 +16,7 @@ def test_limit_is_in_bytes():
         {"poll_seconds": 0.0},
         {"poll_seconds": float("nan")},
         {"poll_seconds": float("inf")},
+        {"registry_seconds": 0.0},
         {"max_body_mib": 0},
         {"model": ""},
         {"host": ""},

@@ -2,6 +2,7 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from tests.serving.bodies import npy, volumes
 from tests.serving.conftest import TestClient
 from tests.serving.folder_registry import URI
 from tests.versions import CALIBRATION, MANIFEST, write_random_version
+from tomodistill.tracking.versions import DIGEST_TAG
 
 
 def _classified_by(client) -> tuple[str, np.ndarray]:
@@ -137,6 +139,29 @@ def test_store_gone_keeps_serving_and_is_logged_once(app, client, registry, capl
     registry.down = False
     app.state.service.follower.refresh()
     assert client.get("/health/ready").json()["refresh_error"] is None
+
+
+def test_a_login_within_an_error_is_not_told(quick, tmp_path, monkeypatch):
+    def fail(_):
+        raise ConnectionError("http://user:secret@server/api failed")
+
+    monkeypatch.setattr(quick.registry, "resolve", fail)
+    follower = quick.follower(tmp_path)
+    follower.refresh()
+    assert follower.problem == f"{URI} is not to be had: ConnectionError: http://server/api failed"
+
+
+def test_the_same_number_with_another_digest_is_another_version(quick, tmp_path, monkeypatch):
+    version, digests = quick.registry.resolved("1"), iter("aab")
+
+    def resolve(_):
+        return replace(version, tags={DIGEST_TAG: next(digests)})
+
+    monkeypatch.setattr(quick.registry, "resolve", resolve)
+    follower = quick.follower(tmp_path)
+    for _ in range(3):
+        follower.refresh()
+    assert quick.loads == ["1", "1"]
 
 
 def test_alias_gone_keeps_serving(app, client, registry):

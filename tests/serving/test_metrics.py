@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -6,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from serving.follower import Served
 from tests.serving.bodies import npy, volumes
 from tests.serving.folder_registry import URI
+from tests.serving.test_work import Request
 
 
 @pytest.fixture
@@ -38,6 +40,17 @@ def test_requests_are_counted_by_route_status_and_reason(client, counted):
     for stage in ("read", "prepare", "queue", "compute"):
         assert counted("stage_seconds_count", stage=stage) >= 2
         assert counted("stage_seconds_sum", stage=stage) > 0
+
+
+def test_a_client_that_left_is_counted_as_such(app, counted):
+    async def ask() -> None:
+        request = Request(app)
+        request.leave()
+        await request.task
+
+    asyncio.run(ask())
+    assert counted("request_seconds_count", route="/classify", status="499") == 1
+    assert counted("rejections_total", reason="cancelled") == 1
 
 
 def test_labels_stay_few_whatever_is_asked(client, counted):

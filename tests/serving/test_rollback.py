@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from serving.follower import ERRORS
+from tests.serving.bodies import npy, volumes
 
 BOOM = RuntimeError("the engine is gone")
 
@@ -54,6 +55,17 @@ def test_the_version_before_is_back_at_once_and_stays(follower, quick, caplog):
     assert quick.swaps("rolled_back") == 1
     assert caplog.text.count("version 2 was rolled back") == 1
     assert "version 1 keeps serving" in caplog.text
+
+
+def test_whoever_asks_has_the_version_before(app, client, registry, monkeypatch):
+    registry.promote("2")
+    assert client.post("/reload").json()["changed"]
+    engine = app.state.service.follower.current.classifier.engine
+    monkeypatch.setattr(engine, "logits", _Gone().logits)
+    answers = [client.post("/classify", content=npy(volumes(1))) for _ in range(ERRORS + 1)]
+    assert [answer.status_code for answer in answers] == [503] * ERRORS + [200]
+    assert answers[-1].json()["model"]["version"] == "1"
+    assert "version 2 was rolled back" in client.get("/health/ready").json()["refresh_error"]
 
 
 def test_a_restart_without_a_registry_finds_the_version_that_was_rolled_back_to(

@@ -1,16 +1,20 @@
 import io
 import tracemalloc
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import mrcfile
 import numpy as np
 import pytest
+from hypothesis import example, given, settings
+from hypothesis.strategies import binary, sampled_from, text
 from mrcfile.dtypes import HEADER_DTYPE
 
 from tomodistill.errors import InputError
 from tomodistill.subtomograms.volumes import Parsed, check_volumes, parse_volumes, write_mrc
 
+quick = settings(deadline=None, derandomize=True)
 MODES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 
 
@@ -267,6 +271,31 @@ def test_images_and_volumes_in_a_row_are_told_how_stacks_are_stated(shape) -> No
         error = refusal(body)
         assert error.expected == "cubic volumes, (d, d, d) or (n, d, d, d)"
         assert "ISPG 401" in error.todo
+
+
+@quick
+@given(header=binary(min_size=208, max_size=1024), stamp=sampled_from([b"DD", b"\x11\x11"]))
+def test_any_mrc_header_is_read_or_refused(header: bytes, stamp: bytes) -> None:
+    forged = bytearray(header.ljust(1024, b"\0") + bytes(108))
+    forged[208:214] = b"MAP " + stamp
+    _read_or_refused(forged)
+
+
+@quick
+@given(header=text(max_size=80), version=sampled_from([1, 2, 3]))
+@example("{'descr': '<f4', 'fortran_order': False, 'shape': (True, 3, 9), }", 1)
+@example("{'descr': '<f4', 'fortran_order': False, 'shape': (10**9999, 3), }", 1)
+@example("{'descr': '<f4,<f4', 'fortran_order': 1, 'shape': (3, 3, 3), }", 1)
+@example("{'descr': ('<f4', (3,)), 'fortran_order': True, 'shape': (3, 3), }", 2)
+def test_any_npy_header_is_read_or_refused(header: str, version: int) -> None:
+    encoded = header.encode(errors="replace")
+    length = len(encoded).to_bytes(2 if version == 1 else 4, "little")
+    _read_or_refused(b"\x93NUMPY" + bytes([version, 0]) + length + encoded + bytes(108))
+
+
+def _read_or_refused(body: bytes | bytearray) -> None:
+    with suppress(InputError):
+        assert parse_volumes(body).array.nbytes <= len(body)
 
 
 def test_real_density_maps(shared: Path) -> None:
