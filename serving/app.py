@@ -58,6 +58,7 @@ def create_app(
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # it asks anew each time
     )
     app.state.service = service
     app.include_router(router)

@@ -85,6 +85,11 @@ class Connection(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Bytes of the body pay for the chunks that they came in."""
         self._framing = max(0, self._framing - (1 + _FRAMING_PER_BYTE) * len(body))
+        waiting = self.cycle.body
+        if not waiting:
+            self.cycle.body = b""  # type: ignore[assignment]  # adding to it makes no copy
+        elif isinstance(waiting, bytes):
+            self.cycle.body = bytearray(waiting)  # adding to it makes one
         super().on_body(body)
 
     def on_response_complete(self) -> None:

