@@ -33,7 +33,7 @@ from serving_turns import Cell
 from tomodistill.inference.classifier import Classifier
 from tomodistill.machine import cores
 
-LITSERVE = "8/0.005/1,32/0.01/2"  # requests/seconds/workers: what was best in some cell
+LITSERVE = "4/0.002/1,32/0.01/2"  # requests/seconds/workers: what was best in some cell
 _LIBRARIES = ("mlflow", "openvino", "uvicorn", "fastapi", "numpy")
 
 

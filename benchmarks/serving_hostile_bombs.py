@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from serving_clients import npy
 from serving_hostile_files import REFUSED
-from serving_hostile_service import MAX_BODY_MIB
-from serving_hostile_wire import CLASSIFY, INFER, INVOCATIONS, Case, request
-
-from serving.body import JSON_LIMIT
+from serving_hostile_wire import CLASSIFY, INFER, INVOCATIONS, MAX_BODY_MIB, Case, request
 
 TOO_LARGE, UNSUPPORTED = frozenset({413}), frozenset({415})
 _MIB = 2**20
+JSON_LIMIT = 8 * _MIB  # bytes of JSON that the service parses, whatever else it takes
 _BOMB = 256 * _MIB  # bytes of zeros
 _DEEP = 100_000
 _ENVELOPE = 200  # bytes of JSON around what fills it

@@ -93,9 +93,10 @@ def header_cases(volume: NDArray[np.float32]) -> Iterator[Case]:
         yield _of("path", b"GET %s HTTP/1.1\r\n" % path + _HOST, MISSING)
     for path in _NO_PATHS:
         yield _of("path", b"GET %s HTTP/1.1\r\n" % path + _HOST, MALFORMED)
-    for version in (b"HTTP/2.0", b"HTTP/9.9", b"HTTP/1.10", b"HTTP/1", b"http/1.1", b"ICY"):
+    for version in (b"HTTP/9.9", b"HTTP/1.10", b"HTTP/1", b"http/1.1", b"ICY"):
         yield _of("version", b"GET /health/live %s\r\n" % version + _HOST, MALFORMED)
-    yield _of("version", b"GET /health/live HTTP/1.0\r\n" + _HOST, OK)
+    for version in (b"HTTP/1.0", b"HTTP/2.0"):
+        yield _of("version", b"GET /health/live %s\r\n" % version + _HOST, OK)
     yield Case("version", b"GET /health/live\r\n\r\n", MALFORMED)
     for header in _NO_HEADERS:
         yield _of("header", _LIVE + _HOST + header + b"\r\n", MALFORMED)
@@ -105,7 +106,7 @@ def header_cases(volume: NDArray[np.float32]) -> Iterator[Case]:
     for value in _IDS:
         yield _of("request id", _LIVE + _HOST + b"X-Request-ID: %s\r\n" % value, OK)
         yield _of("authorization", _LIVE + _HOST + b"Authorization: %s\r\n" % value, OK)
-    for count, statuses in ((1000, OK), (20_000, ENDLESS)):
+    for count, statuses in ((1000, OK), (200_000, ENDLESS)):
         yield _of(f"{count} headers", _LIVE + _HOST + b"x: y\r\n" * count, statuses)
     for expected in (b"100-continue", b"100-Continue", b"200-ok", b"\xff"):
         asked = _POST + b"Expect: %s\r\nContent-Length: %d\r\n" % (expected, len(body))

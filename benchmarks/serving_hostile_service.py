@@ -1,6 +1,6 @@
-"""The service that strangers are let loose on: a version of a small box, and short patience.
+"""The service that strangers are let loose on: a version in a folder, and short patience.
 
-python benchmarks/serving_hostile_service.py FOLDER PORT
+python -P benchmarks/serving_hostile_service.py FOLDER PORT MAX_BODY_MIB BODY_SECONDS
 """
 
 import sys
@@ -11,20 +11,13 @@ from serving.config import ServiceConfig
 from serving.server import run
 from tests.serving.folder_registry import FolderRegistry
 
-MAX_BODY_MIB = 8  # as much as JSON may have, so that its worst is met too
-BODY_SECONDS = 2.0  # for whoever announces more than he sends
-
-
-def config(port: int = 0) -> ServiceConfig:
-    """Everything else as users have it."""
-    return ServiceConfig(port=port, max_body_mib=MAX_BODY_MIB, body_seconds=BODY_SECONDS)
-
 
 def main() -> None:
-    """Serve the version that the folder's alias names."""
-    folder, port = sys.argv[1:]
-    registry, own = FolderRegistry(Path(folder)), config(int(port))
-    run(create_app(own, resolve=registry.resolve, download=registry.download), own)
+    """Serve the version that the folder's alias names; all else is as users have it."""
+    folder, port, mib, seconds = sys.argv[1:]
+    registry = FolderRegistry(Path(folder))
+    config = ServiceConfig(port=int(port), max_body_mib=int(mib), body_seconds=float(seconds))
+    run(create_app(config, resolve=registry.resolve, download=registry.download), config)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ def capacity_of(server: Server, requests: Sequence[bytes], seconds: float) -> fl
     cell = Cell(CLIENTS, 1)
     ask(server.port, requests, cell, seconds=seconds / 4)
     answers, _ = ask(server.port, requests, cell, seconds=seconds)
-    return rate(answers, seconds)
+    return rate(answers)
 
 
 def load(

@@ -15,7 +15,6 @@ from serving_http import Answer, closed_loop, run
 from tomodistill.evaluation.table import Interval
 
 BARE, FLAT_OUT, PACED = "bare {what}, {pace}", "flat out", "at our pace"  # names of "servers"
-FILLING = 0.25  # share of a turn at its start that is not counted
 
 
 class Cell(NamedTuple):
@@ -61,15 +60,8 @@ def ask(
     return answers, (time.process_time() - used) / (time.perf_counter() - start)
 
 
-def turn(
-    number: int,
-    server: str,
-    cell: Cell,
-    answered: tuple[Sequence[Answer], float],
-    *,
-    seconds: float,
-) -> Turn:
-    """Rate and latency of what was asked in so many seconds."""
+def turn(number: int, server: str, cell: Cell, answered: tuple[Sequence[Answer], float]) -> Turn:
+    """Rate and latency of what was asked."""
     answers, load = answered
     good = [answer for answer in answers if answer.status == 200]
     taken = [answer.seconds for answer in good] or [np.nan]
@@ -77,7 +69,7 @@ def turn(
         number,
         server,
         *cell,
-        rate=cell.batch * rate(good, seconds),
+        rate=cell.batch * rate(good),
         p50=median(taken),
         p99=float(np.percentile(taken, 99)),
         answers=len(good),
@@ -86,19 +78,16 @@ def turn(
     )
 
 
-def rate(answers: Sequence[Answer], seconds: float) -> float:
-    """Requests a second while clients asked, the first moments left out.
+def rate(answers: Sequence[Answer]) -> float:
+    """Requests a second, from the first one sent to the last one answered.
 
-    Each counts with the share of its own time that lies within: those that were still under way
-    are neither lost nor counted whole, which matters where one takes as long as the turn.
+    Whoever was still under way at the end of a turn is waited for, and so is neither lost nor
+    counted for less: it matters where one answer takes longer than the turn.
     """
-    first = min((answer.started for answer in answers), default=0.0)
-    start, end = first + FILLING * seconds, first + seconds
-    shares = (
-        max(min(answer.finished, end) - max(answer.started, start), 0.0) / answer.seconds
-        for answer in answers
-    )
-    return sum(shares) / (end - start)
+    if not answers:
+        return 0.0
+    start = min(answer.started for answer in answers)
+    return len(answers) / (max(answer.finished for answer in answers) - start)
 
 
 def read_turns(path: Path) -> list[Turn]:

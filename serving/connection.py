@@ -13,6 +13,7 @@ from serving.headers import SecurityHeaders
 from serving.work import Service
 
 KEEP_ALIVE_SECONDS = 75  # longer than proxies keep theirs, so that none sends into a closing one
+_CROWDED_SECONDS = 1.0  # likewise of one that was one too many: it makes room
 HEADER_SECONDS = 10.0  # for a request to begin, and for its header to be there
 _WRITE_SECONDS = 30.0  # for a client to read on
 _IDLE_SECONDS, _BODY_SECONDS = 0.5, 5.0  # that a stopping service still waits for a request
@@ -43,6 +44,7 @@ class Connection(HttpToolsProtocol):
         """Refuse at once what is far too much; up to then each request is answered."""
         super().connection_made(transport)
         self._idle, self._in_header = True, False
+        self._crowded, self._stopping = False, False
         self._framing = 0  # bytes that were no body
         self._patience_ends = self.loop.time() + HEADER_SECONDS
         self._stalled_at: float | None = None
@@ -69,15 +71,20 @@ class Connection(HttpToolsProtocol):
         super().on_message_begin()
         self._in_header, self._framing = True, 0
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Fields behind a chunked body are no headers: what stands in front has not seen them."""
+        if self._in_header:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """Only now is there a request that is answered."""
-        crowded = len(self.connections) > self.service.config.connections
-        if crowded:
+        self._crowded = len(self.connections) > self.service.config.connections
+        if self._crowded:
             self.service.metrics.rejected.labels("connections").inc()
-        self.app = _CROWDED if crowded else self.config.loaded_app
+        self.app = _CROWDED if self._crowded else self.config.loaded_app
         super().on_headers_complete()
         self._in_header = False
-        if self.service.draining:
+        if self._stopping:
             self.cycle.keep_alive = False
         if len(self.pipeline) > _PIPELINED:
             self.transport.abort()
@@ -95,7 +102,8 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The clock runs again; what is still to come of the body is read and forgotten."""
         super().on_response_complete()
-        self._idle, self._patience_ends = True, self.loop.time() + KEEP_ALIVE_SECONDS
+        patience = _CROWDED_SECONDS if self._crowded else KEEP_ALIVE_SECONDS
+        self._idle, self._patience_ends = True, self.loop.time() + patience
 
     def pause_writing(self) -> None:
         """The client does not read."""
@@ -125,7 +133,11 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """The service stops: what was sent before its client knew is still answered."""
+        """Nobody new is let in; what was sent before its client knew is still answered.
+
+        Not told so earlier: a client that had to come anew could find the door closed.
+        """
+        self._stopping = True
         if self._busy:
             self.cycle.keep_alive = False
         self.loop.call_later(_BODY_SECONDS if self._busy else _IDLE_SECONDS, self._leave)

@@ -91,12 +91,11 @@ def asked(http, started: float, finished: float, status: int = 200):
     return http.Answer(0, started, started, finished, status, None)
 
 
-def test_a_rate_counts_requests_with_their_share_of_the_turn(http, script):
+def test_a_rate_lasts_until_the_last_answer(http, script):
     rate = script("serving_turns").rate
-    steady = [asked(http, of / 10, (of + 1) / 10) for of in range(100)]
-    assert rate(steady, 8.0) == pytest.approx(10)
-    together = [asked(http, 0.0, 40.0) for _ in range(32)]  # long after the turn's end
-    assert rate(together, 2.0) == pytest.approx(32 / 40)
+    assert rate([asked(http, of / 10, (of + 1) / 10) for of in range(100)]) == pytest.approx(10)
+    assert rate([asked(http, 1.0, 40.0 + of / 31) for of in range(32)]) == pytest.approx(32 / 40)
+    assert rate([]) == 0
 
 
 def test_bodies_hold_the_volumes_and_answers_are_compared(http, script):

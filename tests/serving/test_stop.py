@@ -62,11 +62,12 @@ def test_it_is_not_ready_at_once_and_answers_until_load_balancers_know(app, held
         assert client.get("/v2/health/ready").status_code == 503
         assert client.get("/health/live").status_code == 200
         answer = client.post("/classify", content=BODY)
-        assert (answer.status_code, answer.headers["connection"]) == (200, "close")
+        assert answer.status_code == 200
+        assert "connection" not in answer.headers  # whoever came anew could be too late
         wait_for(lambda: listens.should_exit, seconds=5)
         wait_for(lambda: not listens.servers[0].is_serving(), seconds=5)
-        with pytest.raises(httpx.ConnectError):
-            client.get("/health/live")
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{port}/health/live")
 
 
 def test_what_is_computed_is_awaited_but_no_slow_or_idle_client(held, service):
