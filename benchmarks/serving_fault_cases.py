@@ -219,7 +219,7 @@ FAULTS = (
     Fault("full disk", full_disk),
     Fault("SIGTERM", terminated, frozenset({503})),
     Fault("SIGKILL", killed, frozenset({503}), may_lose=True),
-    Fault("clients vanish", vanishing, at_once=True),
+    Fault("clients vanish", vanishing),
     Fault("slow bodies", slow_bodies, at_once=True),
     Fault("slow headers", slow_headers, at_once=True),
     Fault("engine fails once", engine_fails_once, frozenset({503}), failing=True),

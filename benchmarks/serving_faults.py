@@ -13,6 +13,7 @@ import json
 import os
 import shlex
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ from serving_stage import Stage, serving, staged
 from tomodistill.evaluation.table import Cell, Column, Table
 from tomodistill.machine import cores
 
+_MEANWHILE = 0.3  # seconds that clients ask undisturbed
 MOST = Facts(mib=300, peak=300, threads=8, files=16)  # more than before the fault
 
 
@@ -107,8 +109,10 @@ def _repeated(stage: Stage, fault: Fault, times: int) -> Iterator[float | None]:
     if fault.at_once:
         with ThreadPoolExecutor(times) as pool:
             yield from pool.map(fault.do, [stage] * times)
-    else:
-        yield from (fault.do(stage) for _ in range(times))
+        return
+    for _ in range(times):
+        yield fault.do(stage)
+        time.sleep(_MEANWHILE)
 
 
 def _settled(stage: Stage, before: Facts) -> bool:

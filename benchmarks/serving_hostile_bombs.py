@@ -74,9 +74,7 @@ def _zeros(more: int) -> bytes:
     return gzip.compress(bytes(MAX_BODY_MIB * _MIB + more))
 
 
-def _json(
-    name: str, path: str, start: bytes, fill: Callable[[int], bytes], end: bytes
-) -> Case:
+def _json(name: str, path: str, start: bytes, fill: Callable[[int], bytes], end: bytes) -> Case:
     return Case(name, request(path, start + fill(JSON_LIMIT - _ENVELOPE) + end), REFUSED)
 
 
@@ -113,7 +111,18 @@ _ODD = (
     *(b'{"inputs":[[[1]]],"params":%s}' % p for p in (b"[]", b'{"x":1}', b'{"timeout":-1}')),
     *(b'{"inputs":[[[1]]],"params":{"voxel_spacing":%s}}' % n for n in (b"-1", b"0", b'"x"')),
     b'{"inputs":[[[1]]],"params":{"contrast":["dark"],"timeout":{},"voxel_spacing":[[]]}}',
-    *(b'{"inputs":[%s"parameters":{"binary_data_size":%s}}]}' % (_TENSOR, n) for n in (b"-1", b"1e9")),
-    *(b'{"inputs":[{"name":"volumes","datatype":"FP32","shape":[%s],"data":[1]}]}' % s
-      for s in (b"-1,-1,1", b"2147483647,2147483647,2147483647", b"0,0,0", b"1,1,1,1,1", b"1e0,1,1")),
+    *(
+        b'{"inputs":[%s"parameters":{"binary_data_size":%s}}]}' % (_TENSOR, n)
+        for n in (b"-1", b"1e9")
+    ),
+    *(
+        b'{"inputs":[{"name":"volumes","datatype":"FP32","shape":[%s],"data":[1]}]}' % s
+        for s in (
+            b"-1,-1,1",
+            b"2147483647,2147483647,2147483647",
+            b"0,0,0",
+            b"1,1,1,1,1",
+            b"1e0,1,1",
+        )
+    ),
 )

@@ -16,7 +16,12 @@ def main() -> None:
     """Serve the version that the folder's alias names; all else is as users have it."""
     folder, port, mib, seconds = sys.argv[1:]
     registry = FolderRegistry(Path(folder))
-    config = ServiceConfig(port=int(port), max_body_mib=int(mib), body_seconds=float(seconds))
+    config = ServiceConfig(
+        port=int(port),
+        max_body_mib=int(mib),
+        body_seconds=float(seconds),
+        cache=f"{registry.root / 'cache'}",
+    )
     run(create_app(config, resolve=registry.resolve, download=registry.download), config)
 
 

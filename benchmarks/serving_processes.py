@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 from urllib.request import urlopen
 
 import mlflow
@@ -116,12 +117,12 @@ def service_server(folder: Path, store: str, *flags: str, command: Sequence[str]
 @contextmanager
 def client_of(registry: Server) -> Iterator[None]:
     """It runs for the block, in which this process reads and writes there."""
-    os.environ.update(_QUIET)
     registry.start()
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(registry.url)
     try:
-        yield
+        with patch.dict(os.environ, _QUIET):
+            yield
     finally:
         mlflow.set_tracking_uri(before)
         registry.end(signal.SIGKILL)  # it may be stopped, and would not hear another

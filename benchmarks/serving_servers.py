@@ -28,7 +28,6 @@ HERE = Path(__file__).parent
 URI = f"models:/{STUDENTS}@{PRODUCTION}"
 CLASSIFY, OIP, DISCARD = "ours, /classify", "ours, /v2", "discarding"
 JSON, PARQUET, LITSERVES = "MLflow, JSON", "MLflow, Parquet", "LitServe"
-OF_MLFLOW = (JSON, PARQUET)
 _TIMEOUT = "600"  # seconds that MLflow gives a request; its default of 60 ends the largest ones
 
 

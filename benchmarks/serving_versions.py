@@ -64,7 +64,8 @@ def with_lambda(source: Path, folder: Path, marker: Path) -> Path:
         _for_keras_alone(version)
         model = load_model(version)
         layer = keras.layers.Lambda(
-            lambda logits, path=f"{marker}": (open(path, "a").close(), logits)[1]
+            lambda logits, path: (open(path, "a").close(), logits)[1],
+            arguments={"path": f"{marker}"},
         )
         keras.Model(model.inputs, layer(model.output)).save(version / MODEL)
         marker.unlink()

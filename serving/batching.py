@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from serving.loading import Served
 from serving.metrics import Metrics
 from tomodistill.inference.preparation import Prepared
+from tomodistill.machine import stand_behind
 
 Array = NDArray[np.float32]
 _CLOSING_SECONDS = 10.0  # for the batch under way
@@ -29,13 +30,13 @@ class EngineError(Exception):
 
 
 class Job:
-    """The volumes of one request, on their way through the engine; its future is the job itself."""
+    """The volumes of one request, on their way through the engine."""
 
     def __init__(self, served: Served, *, deadline: float) -> None:
         self.served = served
         self.deadline = deadline  # seconds of time.monotonic
         self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Job] = self.loop.create_future()
+        self.future: asyncio.Future[None] = self.loop.create_future()  # done when its logits are
         self.taken, self.computed = 0, 0  # volumes
 
     def begin(self, prepared: Prepared) -> None:
@@ -112,6 +113,7 @@ class Dispatcher:
             self._thread.join(_CLOSING_SECONDS)
 
     def _run(self) -> None:
+        stand_behind()
         while parts := self._next_batch():
             started = self._started = time.monotonic()
             finished = self._compute(parts)
@@ -221,6 +223,6 @@ def _resolve(finished: list[Outcome]) -> None:
         if job.future.done():  # cancelled meanwhile
             continue
         if error is None:
-            job.future.set_result(job)
+            job.future.set_result(None)
         else:
             job.future.set_exception(error)

@@ -20,6 +20,7 @@ from serving.loading import Served
 from serving.metrics import Metrics
 from serving.patience import Resolve
 from tomodistill.errors import InputError
+from tomodistill.machine import stand_behind
 from tomodistill.tracking.versions import NoSuchVersion, ResolvedVersion
 
 ERRORS = 3  # calls of the engine that fail one after the other, before a version is tested again
@@ -107,6 +108,7 @@ class Follower:
             self._trust(served)
 
     def _poll(self, stop: threading.Event, poll_seconds: float) -> None:
+        stand_behind()  # the threads of an engine come from here
         while not stop.is_set():
             self.refresh()
             stop.wait(poll_seconds)

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from fastapi import HTTPException, Request
+from fastapi import Request
 from numpy.typing import NDArray
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from serving.admission import Room, Ticket
@@ -26,7 +27,7 @@ from serving.observing import facts
 from tomodistill.inference.classifier import Decisions
 from tomodistill.inference.preparation import Prepared
 from tomodistill.inference.version import Manifest
-from tomodistill.machine import cores
+from tomodistill.machine import cores, stand_behind
 from tomodistill.subtomograms.preprocessing import Contrast
 
 T = TypeVar("T")
@@ -69,7 +70,9 @@ class Service:
             seconds=config.deadline_seconds / 2,  # the rest is for what cannot be foreseen
             rate=lambda: self.dispatcher.rate,
         )
-        self.pool = ThreadPoolExecutor(cores(), thread_name_prefix="prepare")
+        self.pool = ThreadPoolExecutor(
+            cores(), thread_name_prefix="prepare", initializer=stand_behind
+        )
 
     def served(self) -> Served:
         """The model of this moment; a request keeps it even if another takes over meanwhile."""
@@ -138,7 +141,7 @@ def _prepare_and_queue(own: Service, job: Job, parse: Parse, body: Body, ticket:
         job.begin(_prepared(job, parse, body))
         ticket.hold(len(job.volumes))
     except Exception as error:  # whatever it is, somebody waits for it
-        deliver([(job, error)])
+        deliver([(job, _bare(error))])
         return
     own.metrics.stage.labels("prepare").observe(time.monotonic() - started)
     own.dispatcher.put(job)
@@ -185,14 +188,26 @@ async def _while_connected(request: Request, own: Service, job: Job) -> None:
 
 def _check(job: Job) -> None:
     """Raises HTTPException for what went wrong with it."""
-    try:
-        job.future.result()
-    except TimeoutError as error:
-        raise _too_late() from error
-    except EngineError as error:
+    error = job.future.exception()
+    if isinstance(error, TimeoutError):
+        raise _too_late()
+    if isinstance(error, EngineError):
         raise HTTPException(
             503, f"the engine failed ({error}); try again", headers={"Retry-After": "1"}
-        ) from error
+        )
+    if error:
+        raise _bare(error)
+
+
+def _bare(error: T) -> T | HTTPException:
+    """A refusal without the frames that it came through.
+
+    They hold the job, whose future holds the error: the whole request would stay in memory until
+    cycles are collected, which a service that makes few objects hardly ever does.
+    """
+    if isinstance(error, HTTPException):
+        return HTTPException(error.status_code, error.detail, error.headers)
+    return error
 
 
 def _too_late() -> HTTPException:

@@ -5,7 +5,7 @@ import json
 import sys
 import threading
 import zipfile
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import keras
@@ -85,13 +85,13 @@ def test_every_request_has_one_outcome(clients, questions, tmp_path, script):
     wait_until, port = script("serving_processes").wait_until, free_port()
     with clients.asking(port, questions, clients=1, folder=tmp_path) as load:
         wait_until(lambda: len(load) > 0, "the first to find nobody")
-        with HTTPServer(("127.0.0.1", port), Scripted) as server:
-            thread = threading.Thread(target=server.serve_forever)
-            thread.start()
-            wait_until(lambda: 200 in load.records()["status"][-3:], "a few answers")
-            wait_until(lambda: Scripted.asked > 5, "more answers")
-            server.shutdown()
-            thread.join()
+        server = ThreadingHTTPServer(("127.0.0.1", port), Scripted)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        wait_until(lambda: Scripted.asked > 5, "more answers than are scripted")
+    server.shutdown()
+    thread.join()
+    server.server_close()
     outcomes = load.records()["outcome"]
     met = outcomes[outcomes != clients.REFUSED]
     assert outcomes[0] == clients.REFUSED

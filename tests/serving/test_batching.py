@@ -68,7 +68,8 @@ async def asking(dispatcher, served, *values: float, seconds: float = SOON) -> n
     job.begin(SimpleNamespace(volumes=volumes(*values)))
     dispatcher.put(job)
     try:
-        return (await job.future).logits
+        await job.future
+        return job.logits
     finally:
         dispatcher.drop(job)
 
