@@ -182,20 +182,20 @@ def summary(records: NDArray[np.void], swaps: list[Swap]) -> Result:
 
 def table(of: Result) -> Table:
     """One row."""
-    cells = {
-        "requests": of.requests,
-        "swaps": of.swaps,
-        "lost": of.lost,
-        "wrong": of.wrong,
-        "refused": of.refused,
-        "p99 steady (ms)": of.p99_steady,
-        "p99 during a swap (ms)": of.p99_swap,
-        "ratio": of.ratio,
-        "promotion to first answer (s)": of.seconds_to_serve,
-        "requests/s": of.requests_per_second,
-    }
-    columns = tuple(Column(name, ",.4g") for name in cells)
-    return Table(columns, [list(cells.values())])
+    cells: list[tuple[Column, float]] = [
+        (Column("requests", ","), of.requests),
+        (Column("swaps"), of.swaps),
+        (Column("lost"), of.lost),
+        (Column("wrong"), of.wrong),
+        (Column("refused"), of.refused),
+        (Column("p99 steady (ms)", ".1f"), of.p99_steady),
+        (Column("p99 during a swap (ms)", ".1f"), of.p99_swap),
+        (Column("ratio", ".2f"), of.ratio),
+        (Column("promotion to first answer (s)", ".2f"), of.seconds_to_serve),
+        (Column("requests/s", ",.0f"), of.requests_per_second),
+    ]
+    columns, row = zip(*cells, strict=True)
+    return Table(columns, [row])
 
 
 if __name__ == "__main__":
