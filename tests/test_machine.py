@@ -35,5 +35,5 @@ def test_who_stands_behind_takes_those_with_him_whom_he_starts() -> None:
 
     before = niceness()
     with ThreadPoolExecutor(1) as pool:
-        assert pool.submit(behind).result() == (5, 5)
+        assert pool.submit(behind).result() == (before + 5, before + 5)
     assert niceness() == before

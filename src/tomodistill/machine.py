@@ -5,7 +5,7 @@ import sys
 from math import inf
 from pathlib import Path
 
-_BEHIND = 5  # niceness; beside another busy thread it gets a quarter of a core
+_BEHIND = 5  # in niceness; beside a busy thread it gets a quarter of a core
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
@@ -22,7 +22,8 @@ def stand_behind() -> None:
     Whoever answers strangers must not wait for whoever computes. Linux alone can say so of threads.
     """
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, 0, _BEHIND)
+        of_main_thread = os.getpriority(os.PRIO_PROCESS, os.getpid())
+        os.setpriority(os.PRIO_PROCESS, 0, of_main_thread + _BEHIND)
 
 
 def _quota() -> float:
