@@ -26,7 +26,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from serving_clients import Load, Questions, asking
 from serving_hostile_bombs import compressed_cases, json_cases
 from serving_hostile_files import mrc_cases, npy_cases
-from serving_hostile_http import framing_cases, header_cases, query_cases
+from serving_hostile_http import framing_cases, header_cases
+from serving_hostile_queries import query_cases
 from serving_hostile_results import Outcome, table, write
 from serving_hostile_schema import play_schema
 from serving_hostile_tensors import tensor_cases
@@ -40,7 +41,6 @@ from tomodistill.inference.classifier import Classifier
 from tomodistill.machine import cores
 
 _VOLUMES = 6  # of the bystander
-_SCHEMA_SECONDS = 420
 _AT_ONCE = 4  # of those cases that are much work
 _TIMES_BODY = 48  # MiB that parsing may need for each of a body, in each of the service's threads
 _OVERHEAD = 128  # MiB: what allocators keep
@@ -56,7 +56,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/serving"))
     parser.add_argument("--cases", type=int, default=3000, help="drawn, of each kind of body")
-    parser.add_argument("--examples", type=int, default=700, help="of each described operation")
+    parser.add_argument("--examples", type=int, default=650, help="of each described operation")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="families")
     return parser.parse_args()
@@ -110,7 +110,6 @@ def families(given: argparse.Namespace, service: Server, questions: Questions) -
             volume,
             examples=given.examples,
             start=given.seed,
-            seconds=_SCHEMA_SECONDS,
         ),
         "tensors": lambda: drawn(tensor_cases(volume)),
         "npy": lambda: drawn(npy_cases(volume)),

@@ -52,14 +52,14 @@ def json_cases() -> Iterator[Case]:
         start = opened.get(field, b'{"%s":[' % field)
         for fill in (_FILLED["lists"], _FILLED["objects"], _FILLED["numbers"]):
             yield _json(f"{fill(2)!r} in {field.decode()}", INFER, start, fill, b"")
-    for name in (b"parameters", b"params"):
-        path = INVOCATIONS if name == b"params" else INFER
-        yield _json("unknown names", path, b'{"inputs":[[[1]]],"%s":{' % name, _names, b"}}")
-    yield _json("unknown names", INVOCATIONS, b"{", _names, b"}")
+    for names in (_names(7), _names(40)):
+        yield _json("names", INFER, b'{"inputs":[[[1]]],"parameters":{', names, b"}}")
+        yield _json("names", INVOCATIONS, b'{"inputs":[[[1]]],"params":{', names, b"}}")
+        yield _json("names", INVOCATIONS, b"{", names, b"}")
     for path in (INVOCATIONS, INFER):
         for odd in _ODD:
             yield Case(f"{odd[:60]!r} to {path}", request(path, odd), REFUSED)
-        yield Case(f"more than {JSON_LIMIT} bytes to {path}", request(path, _ABOVE), _ABOVE_MAY)
+        yield Case(f"more than {JSON_LIMIT} bytes to {path}", request(path, _ABOVE), TOO_LARGE)
 
 
 def _encoded(
@@ -78,9 +78,11 @@ def _json(name: str, path: str, start: bytes, fill: Callable[[int], bytes], end:
     return Case(name, request(path, start + fill(JSON_LIMIT - _ENVELOPE) + end), REFUSED)
 
 
-def _names(size: int) -> bytes:
+def _names(digits: int) -> Callable[[int], bytes]:
     """So many bytes of different ones."""
-    return b",".join(b'"%07d":0' % number for number in range(size // 12))
+    return lambda size: b",".join(
+        b'"%0*d":0' % (digits, number) for number in range(size // (digits + 5))
+    )
 
 
 def _repeated(part: bytes) -> Callable[[int], bytes]:
@@ -90,6 +92,7 @@ def _repeated(part: bytes) -> Callable[[int], bytes]:
 _TENSOR = b'{"name":"volumes","datatype":"FP32","shape":[27,27,27],'
 _FILLED = {
     "lists": _repeated(b"[]"),
+    "rows": _repeated(b"[" + b"0," * 15 + b"0]"),
     "lists of lists": _repeated(b"[[[0]]]"),
     "objects": _repeated(b"{}"),
     "numbers": _repeated(b"0"),
@@ -98,7 +101,6 @@ _FILLED = {
     "small numbers": _repeated(b"1e-400"),
 }
 _ABOVE = b'{"inputs":[' + b"0," * (JSON_LIMIT // 2) + b"0]}"
-_ABOVE_MAY = TOO_LARGE
 _ODD = (
     *(b"[" * _DEEP, b"[" * _DEEP + b"]" * _DEEP, b'{"inputs":' * _DEEP),
     b'{"inputs":' + b"[" * _DEEP + b"]" * _DEEP + b"}",

@@ -1,8 +1,6 @@
 """Bytes that are no HTTP/1.1, or HTTP/1.1 as no honest client writes it."""
 
 from collections.abc import Iterator
-from itertools import product
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,41 +151,6 @@ def header_cases(volume: NDArray[np.float32]) -> Iterator[Case]:
         yield Case("content type", sent, frozenset({415, 400}))
 
 
-def query_cases(volume: NDArray[np.float32]) -> Iterator[Case]:
-    """Of /classify: every wish with every other."""
-    numbers = (
-        "",
-        "nan",
-        "inf",
-        "-1",
-        "0",
-        "1e400",
-        "1e-400",
-        "9" * 400,
-        "x",
-        "10",
-        "\0",
-        "é",
-        "1_0",
-    )
-    contrasts = ("", "auto", "DARK", "bright", "\ud800", "a" * 20_000, "dark&contrast=auto")
-    body = npy(volume)
-    for spacing, contrast, timeout in product(numbers, contrasts, (*numbers, "1e300", "1e-9")):
-        wishes = {"voxel_spacing": spacing, "contrast": contrast, "timeout": timeout}
-        query = "&".join(f"{name}={_quoted(value)}" for name, value in wishes.items())
-        yield Case(query[:200], request(f"{CLASSIFY}?{query}", body), OK | {422, 504})
-    for query in (
-        "x=1",
-        "%ff=%fe",
-        "&&&=",
-        "voxel_spacing",
-        "a=b" * 9999,
-        "voxel_spacing[]=1",
-        ";",
-    ):
-        yield Case(query[:200], request(f"{CLASSIFY}?{query}", body), OK | {422})
-
-
 def _of(name: str, head: bytes, statuses: frozenset[int], rest: bytes = b"") -> Case:
     """A head that asks for the end of the connection after it."""
     return Case(f"{name} {head[:150]!r}", head + _END + rest, statuses)
@@ -197,7 +160,3 @@ def _in_chunks(body: bytes, size: int, extension: bytes = b"") -> bytes:
     parts = (body[start : start + size] for start in range(0, len(body), size))
     chunks = (b"%x%s\r\n%s\r\n" % (len(part), extension, part) for part in parts)
     return b"".join(chunks) + b"0\r\n\r\n"
-
-
-def _quoted(value: str) -> str:
-    return quote(value, safe="&=", errors="surrogatepass")

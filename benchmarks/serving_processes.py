@@ -1,7 +1,9 @@
 """The service and its registry as processes that are killed, stopped and started as one likes."""
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,10 +16,11 @@ from urllib.request import urlopen
 
 import mlflow
 
-from tests.processes import entry_point, environment, free_port
+from tests.processes import entry_point, environment
 
 PATIENCE = 120.0  # seconds, on a machine that others use too
 _PAUSE = 0.05  # seconds between two looks
+_TOLD = 1000  # last characters of a log
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
@@ -72,7 +75,7 @@ class Server:
 
     def signal(self, number: int) -> None:
         """To it and to its children, if it runs."""
-        if self._process:
+        if self._process and self._process.poll() is None:
             os.killpg(self._process.pid, number)
 
     def facts(self) -> Facts:
@@ -91,14 +94,15 @@ class Server:
     def _answers(self) -> bool:
         assert self._process
         if self._process.poll() is not None:
-            raise RuntimeError(f"{self._command} ended with {self._process.returncode}")
+            last = (self.folder / "log").read_text()[-_TOLD:]
+            raise RuntimeError(f"{self._command} ended with {self._process.returncode}: {last}")
         with urlopen(f"{self.url}{self._health}", timeout=PATIENCE) as answer:
             return bool(answer.status == 200)
 
 
 def registry_server(folder: Path) -> Server:
     """MLflow on SQLite; artifacts through it, so that they are fetched over HTTP."""
-    port = free_port()
+    port = lasting_port()
     stores = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--serve-artifacts"]
     stores += ["--artifacts-destination", f"{folder}/artifacts"]
     address = ["--host", "127.0.0.1", "--port", f"{port}", "--workers", "1"]
@@ -108,19 +112,30 @@ def registry_server(folder: Path) -> Server:
 
 def service_server(folder: Path, store: str, *flags: str, command: Sequence[str] = ()) -> Server:
     """Our service, or `command` in its place, that looks for another version all the time."""
-    port = free_port()
+    port = lasting_port()
     flags = ("--port", f"{port}", "--poll_seconds", "0.2", *flags)
     started = [*(command or entry_point("serve")), *flags]
     return Server(started, port=port, health="/health/ready", folder=folder, store=store)
 
 
+def lasting_port() -> int:
+    """A free one, of those that no system gives to clients.
+
+    While a server is down, a client that asks for it again and again would else be given its port.
+    """
+    for port in random.sample(range(20_000, 30_000), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("no free port from 20000 to 30000")
+
+
 @contextmanager
 def client_of(registry: Server) -> Iterator[None]:
     """It runs for the block, in which this process reads and writes there."""
-    registry.start()
     before = mlflow.get_tracking_uri()
     mlflow.set_tracking_uri(registry.url)
     try:
+        registry.start()
         with patch.dict(os.environ, _QUIET):
             yield
     finally:

@@ -31,7 +31,8 @@ CACHE, TOLD, MARKER = "cache", "told-to-fail", "code-has-run"  # in the stage's 
 _PATIENCE = 60.0  # seconds for a service that runs
 _VOLUMES = 6  # different questions
 _DISK = "64m"  # of the cache, if it can have a disk of its own
-FLAGS = ("--body_seconds", "2")  # in which a slow sender's body must be there
+# In which a slow sender's body must be there; in which the registry must have answered.
+FLAGS = ("--body_seconds", "2", "--registry_seconds", "1")
 
 
 @dataclass
@@ -139,8 +140,8 @@ def serving(stage: Stage, *, failing: bool) -> Iterator[None]:
         script = Path(__file__).with_name("serving_faulty.py")
         command = [sys.executable, "-P", f"{script}", f"{stage.folder / TOLD}"]
     stage.service = _service(stage.folder, stage.registry, command)
-    stage.service.start()
     try:
+        stage.service.start()
         yield
     finally:
         stage.service.end(signal.SIGKILL)

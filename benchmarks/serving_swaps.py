@@ -115,8 +115,8 @@ def run(given: argparse.Namespace, work: Path) -> tuple[NDArray[np.void], list[S
         versions = {registered(folder).number: folder for folder in made}
         first, *others = versions
         set_production(f"{first}", {})
-        service.start()
         try:
+            service.start()
             asked = questions(versions, VOLUMES)
             with asking(service.port, asked, clients=given.clients, folder=work) as load:
                 swaps = swap_all(load, others, given)

@@ -120,6 +120,7 @@ class Dispatcher:
             self._started = None
             deliver(finished)
             self._count(sum(part.stop - part.start for part in parts), time.monotonic() - started)
+            del parts, finished  # perhaps it is long until the next
 
     def _next_batch(self) -> list[_Part]:
         """What the engine computes next; nothing when the service stops."""

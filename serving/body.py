@@ -17,6 +17,7 @@ from serving.config import ServiceConfig
 # Bytes of JSON: one volume of 64³ with all its digits. Python needs up to thirty times as much
 # memory for it, and the time of every other request.
 JSON_LIMIT = 8 * 2**20
+_FEW_PARTS, _BYTES_PER_LIST = 1000, 32  # as rows of 16 numbers have
 _IDENTITY = "identity"
 _ENCODINGS = (_IDENTITY, "gzip", "deflate")
 _EITHER_HEADER = 32 + zlib.MAX_WBITS  # zlib sees by itself which of the two encodings it is
@@ -47,9 +48,7 @@ async def read_body(request: Request, config: ServiceConfig) -> Body:
     """
     encoding = _encoding(request.headers.get("content-encoding", ""))
     limit = config.max_body_bytes
-    length = declared_length(request)
-    if (length or 0) > limit:
-        raise _too_large(limit)  # before a patient client sends it
+    length = declared_length(request, config)
     try:
         async with asyncio.timeout(config.body_seconds):
             body = await (_chunks(request, limit) if length is None else _whole(request, length))
@@ -60,10 +59,17 @@ async def read_body(request: Request, config: ServiceConfig) -> Body:
     return Body(body, encoding, limit)
 
 
-def declared_length(request: Request) -> int | None:
-    """Bytes of the body, if its header says how many."""
+def declared_length(request: Request, config: ServiceConfig) -> int | None:
+    """Bytes of the body, if its header says how many.
+
+    Raises HTTPException 413 for too many, before a patient client sends them.
+    """
     declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isdecimal() and len(declared) < _DIGITS else None
+    if not declared.isdecimal() or len(declared) >= _DIGITS:
+        return None
+    if int(declared) > config.max_body_bytes:
+        raise _too_large(config.max_body_bytes)
+    return int(declared)
 
 
 async def _whole(request: Request, length: int) -> bytearray:
@@ -103,12 +109,20 @@ async def _received(request: Request) -> AsyncIterator[bytes]:
         yield message.get("body", b"")
 
 
-def check_json_size(size: int) -> None:
-    """Raises HTTPException 413 for more bytes of JSON than are parsed."""
+def check_json(json: bytearray) -> None:
+    """Raises HTTPException 413 for more bytes than are parsed, 400 for more lists than volumes are.
+
+    Millions of lists or names would stop all other requests for seconds.
+    """
+    size, parts = len(json), sum(map(json.count, (b"[", b"{", b":")))
     if size > JSON_LIMIT:
         raise HTTPException(
             413,
             f"expected {JSON_LIMIT} bytes of JSON at most; found {size}. Send binary data.",
+        )
+    if parts > _FEW_PARTS + size // _BYTES_PER_LIST:
+        raise HTTPException(
+            400, f"expected lists of many numbers; found {parts} lists and names in {size} bytes."
         )
 
 

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from serving import work
 from serving.answers import Computed, Taken, refusals, write
-from serving.body import check_json_size
+from serving.body import check_json
 from serving.errors import refusing, wrong_field
 from serving.stated import Stated
 from serving.work import Answered, Asked, service
@@ -103,7 +103,7 @@ async def invocations(request: Request) -> Response:
 
 
 def _parse(_: Manifest, body: bytearray) -> Asked:
-    check_json_size(len(body))
+    check_json(body)
     with refusing(400):
         sent = _object(body)
         (form,) = sent.keys() - {_PARAMS}

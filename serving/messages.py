@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field, model_validator
 VOLUMES = "volumes"  # the name of the one input
 LONGEST_NAME = 40  # characters of a client's that an error repeats
 _INT64 = 2**63
+BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 Datatype = Literal[
     "FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"
@@ -191,13 +192,12 @@ def body_description() -> dict[str, Any]:
     """The body of an inference for OpenAPI, which FastAPI does not see: it is read by hand."""
     schema = InferenceRequest.model_json_schema()
     json = {"schema": _inlined(schema, schema["$defs"]), "example": _EXAMPLE}
-    binary = {"schema": {"type": "string", "format": "binary"}}
     about = "JSON; or JSON and behind it the bytes of the volumes, little-endian, row by row"
     return {
         "requestBody": {
             "description": about,
             "required": True,
-            "content": {"application/json": json, "application/octet-stream": binary},
+            "content": {"application/json": json, **BINARY},
         }
     }
 

@@ -10,6 +10,7 @@ from serving.answers import UNKNOWN_CLASS, ModelVersion, refusals
 from serving.errors import refusing
 from serving.loading import Served
 from serving.messages import (
+    BINARY,
     LONGEST_NAME,
     VOLUMES,
     InferenceAnswer,
@@ -93,7 +94,7 @@ async def model_metadata(request: Request, model: str, version: str | None = Non
 
 _INFERENCE: dict[str, Any] = {
     "response_model": InferenceAnswer,
-    "responses": refusals(400, 404, 408, 413, 415, 422, 429, 503, 504),
+    "responses": {200: {"content": BINARY}} | refusals(400, 404, 408, 413, 415, 422, 429, 503, 504),
     "openapi_extra": body_description(),
 }
 

@@ -1,6 +1,7 @@
 """The process around the application: registry, log, connections and signals."""
 
 import asyncio
+import gc
 import math
 import resource
 import signal
@@ -96,6 +97,7 @@ class Server(uvicorn.Server):
         super().__init__(settings)
         self._service = service
         self._told_at = math.inf  # seconds of time.monotonic
+        self._settled = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The first signal drains, a later one ends it."""
@@ -120,7 +122,18 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
         self._cut()
 
+    def _settle(self) -> None:
+        """Once there is a model: libraries and model stay, and no collection need look at them.
+
+        One that did would hold up every request for a tenth of a second.
+        """
+        if not self._settled and self._service.follower.current:
+            self._settled = True
+            gc.collect()
+            gc.freeze()
+
     def _watch(self) -> None:
+        self._settle()
         now = asyncio.get_running_loop().time()
         connections = self._connections()
         self._service.metrics.connections.set(len(connections))

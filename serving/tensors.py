@@ -15,7 +15,7 @@ import orjson
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from serving.body import check_json_size
+from serving.body import check_json
 from serving.messages import LONGEST_NAME, VOLUMES, InferenceRequest, InputTensor
 from tomodistill.errors import InputError
 
@@ -105,7 +105,7 @@ def _length(stated: str, body: int) -> int:
 
 
 def _parsed(json: bytearray) -> InferenceRequest:
-    check_json_size(len(json))
+    check_json(json)
     try:
         return InferenceRequest.model_validate_json(json)
     except ValidationError as error:

@@ -114,7 +114,7 @@ async def classify(request: Request, parse: Parse) -> Answered:
     known = facts(request.scope)
     known["version"] = served.resolved.version
     job = Job(served, deadline=time.monotonic() + own.config.deadline_seconds)
-    with own.room.entered(_volumes_in(declared_length(request), served)) as ticket:
+    with own.room.entered(_volumes_in(declared_length(request, own.config), served)) as ticket:
         body = await _timed(own, "read", read_body(request, own.config))
         known["bytes"] = len(body.sent)
         ticket.hold(_volumes_in(len(body.sent), served))

@@ -8,7 +8,7 @@ import zlib
 import pytest
 from fastapi import HTTPException, Request
 
-from serving.body import JSON_LIMIT, Body, check_json_size, read_body
+from serving.body import JSON_LIMIT, Body, check_json, read_body
 from serving.config import ServiceConfig
 
 MIB = 2**20
@@ -88,6 +88,12 @@ def test_a_body_of_single_bytes_takes_little_more_than_its_size():
 
 
 def test_json_has_a_limit_of_its_own():
-    check_json_size(JSON_LIMIT)
+    check_json(bytearray(JSON_LIMIT))
     with pytest.raises(HTTPException, match=f"{JSON_LIMIT} bytes of JSON"):
-        check_json_size(JSON_LIMIT + 1)
+        check_json(bytearray(JSON_LIMIT + 1))
+    rows = b",".join([b"[" + b"0," * 15 + b"0]"] * 4000)
+    check_json(bytearray(rows))
+    with pytest.raises(HTTPException, match="found 4000 lists and names in 15999"):
+        check_json(bytearray(b",".join([b"[0]"] * 4000)))
+    with pytest.raises(HTTPException, match="found 3001 lists and names"):
+        check_json(bytearray(b"{" + b",".join([b'"a":0'] * 3000) + b"}"))

@@ -89,7 +89,7 @@ def test_unknown_volumes_are_told(app, registry, roomy, tmp_path):
         (b"{", 400, "expected JSON"),
         (b"\xff", 400, "expected JSON"),
         (b'{"inputs": [NaN]}', 400, "expected JSON"),
-        (b'{"inputs": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, "expected JSON"),
+        (b'{"inputs": ' + b"[" * 1030 + b"]" * 1030 + b"}", 400, "expected JSON"),
         ([1.0], 400, "found list"),
         ({}, 400, '"inputs" or "instances"'),
         ({"inputs": [], "instances": []}, 400, "found inputs, instances"),

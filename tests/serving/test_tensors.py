@@ -140,7 +140,7 @@ def changed(**fields) -> bytes:
     [
         (b"{", "Invalid JSON"),
         (b"[]", "object"),
-        (b"[" * 10_000, "recursion"),
+        (b"[" * 1000, "recursion"),
         (b'{"id": "\xff"}', "unicode"),
         (b"{}", "inputs: Field required"),
         (b'{"inputs": []}', "at least 1"),
@@ -190,10 +190,10 @@ def test_json_has_a_limit():
 
 
 def test_unknown_names_are_not_described_one_by_one():
-    names = b",".join(b'"%d":0' % name for name in range(50_000))
+    names = b",".join(b'"%040d":0' % name for name in range(10_000))
     tracemalloc.start()
     try:
-        assert "'0' is none of" in refusal(b'{"parameters":{%b},"inputs":[]}' % names)
+        assert "0' is none of" in refusal(b'{"parameters":{%b},"inputs":[]}' % names)
         assert tracemalloc.get_traced_memory()[1] < 30 * len(names)
     finally:
         tracemalloc.stop()
