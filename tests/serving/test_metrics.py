@@ -5,9 +5,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from serving.follower import Served
+from tests.serving.asgi import Request
 from tests.serving.bodies import npy, volumes
 from tests.serving.folder_registry import URI
-from tests.serving.test_work import Request
 
 
 @pytest.fixture

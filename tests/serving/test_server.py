@@ -1,5 +1,6 @@
 """The application in a process of its own, over real sockets."""
 
+import gc
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from serving.config import ServiceConfig
 from serving.server import check_port
 from tests.processes import environment, free_port, get, running, wait_for, wait_until_up
 from tests.serving.bodies import malformed, npy, volumes
+from tests.serving.listening import listening
 from tests.versions import MANIFEST
 from tomodistill.errors import InputError
 
@@ -65,3 +67,11 @@ def test_a_port_in_use_is_refused_before_anything_is_loaded():
         with pytest.raises(InputError, match=f"a free port at 127.0.0.1:{port}"):
             check_port(ServiceConfig(port=port))
     check_port(ServiceConfig(port=port))
+
+
+def test_what_is_loaded_is_left_out_of_collections(app, client):
+    with listening(app):
+        try:
+            wait_for(lambda: gc.get_freeze_count() > 100_000)
+        finally:
+            gc.unfreeze()

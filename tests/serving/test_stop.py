@@ -14,8 +14,8 @@ from serving import connection, server
 from serving.server import Server
 from tests.processes import wait_for
 from tests.serving.bodies import npy, volumes
+from tests.serving.held import Held
 from tests.serving.listening import connected, everything, listening, post
-from tests.serving.test_work import Held
 
 BODY = npy(volumes(1))
 

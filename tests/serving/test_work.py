@@ -1,91 +1,18 @@
 """Requests that end otherwise than with an answer of the model."""
 
 import asyncio
-import json
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
+from tests.serving.asgi import Message, Request
 from tests.serving.bodies import npy, volumes
+from tests.serving.held import Held
 from tomodistill.inference.classifier import Classifier
 
 SOON = 10.0  # seconds
-Message = dict[str, Any]
-
-
-class Held:
-    """An engine that says nothing before its gate opens, and then fails, if it is told so."""
-
-    name, device, precision, batch = "held", "cpu", "float32", 8
-
-    def __init__(self) -> None:
-        self.gate, self.started = threading.Event(), threading.Event()
-        self.fails = False
-        self.computed = 0  # volumes
-
-    def logits(self, prepared: np.ndarray) -> np.ndarray:
-        self.started.set()
-        assert self.gate.wait(SOON)
-        if self.fails:
-            raise RuntimeError("the device is lost")
-        self.computed += len(prepared)
-        return np.zeros((len(prepared), 3), np.float32)
-
-    def warm_up(self) -> None:
-        pass
-
-
-class Request:
-    """POST /classify as a server hands it to the application; `leave` is the client's doing."""
-
-    def __init__(self, app: Any, *chunks: bytes, query: str = "") -> None:
-        self.app, self.chunks, self.query = app, list(chunks), query
-        self.gone = asyncio.Event()
-        self.sent: list[Message] = []
-        self.task = asyncio.create_task(self._ask())
-
-    def leave(self) -> None:
-        self.gone.set()
-
-    @property
-    def status(self) -> int:
-        return int(self.sent[0]["status"])
-
-    @property
-    def error(self) -> str:
-        return str(json.loads(self.sent[1]["body"])["error"])
-
-    async def _ask(self) -> None:
-        length = str(sum(map(len, self.chunks))).encode()
-        scope = {
-            "type": "http",
-            "method": "POST",
-            "path": "/classify",
-            "raw_path": b"/classify",
-            "query_string": self.query.encode(),
-            "headers": [(b"host", b"127.0.0.1"), (b"content-length", length)],
-            "client": ("127.0.0.1", 50000),
-            "server": ("127.0.0.1", 8000),
-            "scheme": "http",
-            "http_version": "1.1",
-            "root_path": "",
-            "state": {},
-        }
-        await self.app(scope, self._receive, self._send)
-
-    async def _receive(self) -> Message:
-        if self.chunks:
-            chunk = self.chunks.pop(0)
-            return {"type": "http.request", "body": chunk, "more_body": bool(self.chunks)}
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message: Message) -> None:
-        self.sent.append(message)
 
 
 @pytest.fixture
