@@ -41,8 +41,8 @@ from tomodistill.inference.classifier import Classifier
 from tomodistill.machine import cores
 
 _VOLUMES = 6  # of the bystander
-_AT_ONCE = 4  # of those cases that are much work
-_TIMES_BODY = 48  # MiB that parsing may need for each of a body, in each of the service's threads
+_AT_ONCE = 4  # of those cases that are much work, or wait long
+_TIMES_BODY = 30  # MiB for each of a body, that parsing JSON may need in each of its threads
 _OVERHEAD = 128  # MiB: what allocators keep
 _LIBRARIES = ("schemathesis", "hypothesis", "uvicorn", "httptools", "fastapi", "numpy", "mrcfile")
 
@@ -56,7 +56,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/serving"))
     parser.add_argument("--cases", type=int, default=3000, help="drawn, of each kind of body")
-    parser.add_argument("--examples", type=int, default=650, help="of each described operation")
+    parser.add_argument("--examples", type=int, default=700, help="of each described operation")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="families")
     return parser.parse_args()
@@ -116,7 +116,7 @@ def families(given: argparse.Namespace, service: Server, questions: Questions) -
         "mrc": lambda: drawn(mrc_cases(volume)),
         "compressed": lambda: listed(compressed_cases(volume), at_once=_AT_ONCE),
         "JSON": lambda: listed(json_cases(), at_once=_AT_ONCE),
-        "framing": lambda: listed(framing_cases(volume), at_once=1),
+        "framing": lambda: listed(framing_cases(volume), at_once=_AT_ONCE),
         "headers": lambda: listed(header_cases(volume), at_once=1),
         "queries": lambda: listed(query_cases(volume), at_once=1),
     }

@@ -51,7 +51,7 @@ def json_cases() -> Iterator[Case]:
         opened = {b"shape": b'{"inputs":[{"name":"volumes","datatype":"FP32","shape":['}
         start = opened.get(field, b'{"%s":[' % field)
         for fill in (_FILLED["lists"], _FILLED["objects"], _FILLED["numbers"]):
-            yield _json(f"{fill(2)!r} in {field.decode()}", INFER, start, fill, b"")
+            yield _json(f"{fill(9)!r} in {field.decode()}", INFER, start, fill, b"")
     for names in (_names(7), _names(40)):
         yield _json("names", INFER, b'{"inputs":[[[1]]],"parameters":{', names, b"}}")
         yield _json("names", INVOCATIONS, b'{"inputs":[[[1]]],"params":{', names, b"}}")

@@ -20,7 +20,7 @@ from serving_http import post
 
 CLASSIFY, INVOCATIONS = "/classify", "/invocations"
 INFER = "/v2/models/subtomogram-student/infer"
-MAX_BODY_MIB, BODY_SECONDS = 8, 2.0  # that the service is started with
+MAX_BODY_MIB, BODY_SECONDS = 8, 5.0  # that the service is started with
 PATIENCE = 60.0  # seconds, for all that a connection has to say
 RESET = 0  # in place of a status: the service closed before it had read everything
 _HEAD = re.compile(rb"HTTP/1\.1 (\d{3}) [ -~]*\r\n((?:[a-z0-9-]+: [\t -~\x80-\xff]*\r\n)*)\r\n")
