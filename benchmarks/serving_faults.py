@@ -11,7 +11,6 @@ held against those of the version that it names.
 import argparse
 import json
 import os
-import shlex
 import sys
 import time
 from collections import Counter
@@ -28,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 from serving_clients import LOST, REFUSED, WRONG, asking
 from serving_fault_cases import FAULTS, Fault
-from serving_processes import Facts, wait_until
+from serving_processes import Facts, command, wait_until
 from serving_stage import Stage, serving, staged
 
 from tomodistill.evaluation.table import Cell, Column, Table
@@ -157,7 +156,7 @@ def _played(
 def write(given: argparse.Namespace, played: Sequence[Played]) -> None:
     """What there is by now."""
     about = {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command(),
         "cores": cores(),
         "clients": given.clients,
     }

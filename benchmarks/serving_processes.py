@@ -2,6 +2,7 @@
 
 import os
 import random
+import shlex
 import signal
 import socket
 import subprocess
@@ -27,6 +28,12 @@ _QUIET = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+
+
+def command() -> str:
+    """What was typed, without the folders of this machine."""
+    words = (Path(word).name if word.startswith("/") else word for word in sys.argv)
+    return shlex.join(["python", *words])
 
 
 class Facts(NamedTuple):

@@ -12,9 +12,7 @@ more; all other time is steady.
 import argparse
 import json
 import os
-import shlex
 import signal
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,7 +23,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from numpy.typing import NDArray
 from serving_clients import LOST, REFUSED, RIGHT, WRONG, Load, asking
-from serving_processes import client_of, registry_server, service_server, wait_until
+from serving_processes import client_of, command, registry_server, service_server, wait_until
 from serving_versions import questions, registered, sound
 
 from tests.versions import BOX
@@ -94,7 +92,7 @@ def main() -> None:
         records, swaps = run(given, Path(work))
     result = summary(records, swaps)
     about = {
-        "command": shlex.join(["python", *sys.argv]),
+        "command": command(),
         "cores": cores(),
         "clients": given.clients,
         "student": f"s3 of random weights, boxes of {BOX} voxels",
