@@ -121,6 +121,7 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Not HTTP."""
+        self.service.metrics.rejected.labels("malformed").inc()
         self._last_word(400, msg)
 
     def watch(self, now: float) -> None:

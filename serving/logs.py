@@ -15,6 +15,7 @@ Form = Literal["text", "json"]
 FORMS: tuple[str, ...] = get_args(Form)
 request_id: ContextVar[str] = ContextVar("request_id", default="")  # of the request under way
 
+_LINES = 100  # a second, of the server's own
 _BARE = re.compile(r"[^\s\"=]+")
 _OURS = ("serving", "uvicorn.error")
 _CHATTY = ("mlflow", "alembic", "sqlalchemy")  # libraries with handlers of their own
@@ -28,6 +29,7 @@ def configure(form: str) -> None:
     logging.captureWarnings(True)
     for name in _OURS:
         logging.getLogger(name).setLevel(logging.INFO)
+    logging.getLogger("uvicorn.error").addFilter(_Few())  # a line for whatever is no HTTP
     for name in _CHATTY:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
@@ -50,6 +52,17 @@ class Budget:
         self._left -= 1
         unlogged, self._unlogged = self._unlogged, 0
         return unlogged
+
+
+class _Few(logging.Filter):
+    """Whoever sends rubbish fills no disk; metrics count all of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._budget = Budget(_LINES)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self._budget.take() is not None
 
 
 class _Text(logging.Formatter):

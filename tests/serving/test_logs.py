@@ -63,3 +63,8 @@ def _levels():
     yield
     for logger, level in zip(loggers, before, strict=True):
         logger.setLevel(level)
+
+
+def test_the_servers_own_lines_have_a_budget():
+    few, record = logs._Few(), logging.makeLogRecord({"msg": "Invalid HTTP request received."})
+    assert 100 <= sum(few.filter(record) for _ in range(1000)) <= 200  # two seconds may be touched
