@@ -53,7 +53,9 @@ def run(app: FastAPI, config: ServiceConfig) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the server has its own
     sys.setswitchinterval(_SWITCH_SECONDS)
     _allow_files(2 * config.connections + _OTHER_FILES)
-    server_of(app, config).run()
+    server = server_of(app, config)
+    server.alone = True
+    server.run()
 
 
 def server_of(app: FastAPI, config: ServiceConfig) -> "Server":
@@ -97,6 +99,7 @@ class Server(uvicorn.Server):
         super().__init__(settings)
         self._service = service
         self._told_at = math.inf  # seconds of time.monotonic
+        self.alone = False  # whether nothing but the service is in this process
         self._settled = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -127,7 +130,7 @@ class Server(uvicorn.Server):
 
         One that did would hold up every request for a tenth of a second.
         """
-        if not self._settled and self._service.follower.current:
+        if self.alone and not self._settled and self._service.follower.current:
             self._settled = True
             gc.collect()
             gc.freeze()
