@@ -105,7 +105,7 @@ class Dispatcher:
             self._jobs.pop(job, None)
 
     def close(self) -> None:
-        """Finish the batch under way; whoever still waits is told."""
+        """Finish the batch under way, and take no other."""
         with self._work:
             self._closing = True
             self._work.notify()

@@ -1,7 +1,7 @@
 """Requests that end otherwise than with an answer of the model."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -63,23 +63,34 @@ def test_who_leaves_while_he_waits_leaves_the_queue(held, engine):
 
 def test_who_leaves_while_he_sends_is_forgotten(held, engine):
     async def ask() -> None:
-        request = Request(held, b"", b"")
-        request.chunks = [b"\x93NUMPY"]  # as if more came
-        request._receive = _then_gone(request)  # type: ignore[method-assign]
-        await request.task
+        await begun(held, b"\x93NUMPY", _gone).task
 
     asyncio.run(ask())
     assert held.state.service.room.inside == 0
     assert not engine.started.is_set()
 
 
-def _then_gone(request: Request) -> Any:
+async def _gone() -> Message:
+    return {"type": "http.disconnect"}
+
+
+async def _silent() -> Message:
+    await asyncio.sleep(SOON)
+    raise AssertionError("nobody waited for so long")
+
+
+def begun(app: Any, chunk: bytes, then: Callable[[], Awaitable[Message]]) -> Request:
+    """A request of which only `chunk` comes, and then that."""
+    request = Request(app, b"", b"")
+    request.chunks = [chunk]
+
     async def receive() -> Message:
         if request.chunks:
             return {"type": "http.request", "body": request.chunks.pop(), "more_body": True}
-        return {"type": "http.disconnect"}
+        return await then()
 
-    return receive
+    request._receive = receive  # type: ignore[method-assign]
+    return request
 
 
 def test_at_the_deadline_the_answer_says_so(held, engine):
@@ -135,22 +146,10 @@ def test_a_body_that_does_not_come_is_given_up(held, engine):
     service.config = replace(service.config, body_seconds=0.05)
 
     async def ask() -> Request:
-        request = Request(held, b"", b"")
-        request.chunks = [npy(volumes(1))[:1000]]
-        request._receive = _then_silent(request)  # type: ignore[method-assign]
+        request = begun(held, npy(volumes(1))[:1000], _silent)
         await request.task
         return request
 
     request = asyncio.run(ask())
     assert request.status == 408
     assert service.room.inside == 0
-
-
-def _then_silent(request: Request) -> Any:
-    async def receive() -> Message:
-        if request.chunks:
-            return {"type": "http.request", "body": request.chunks.pop(), "more_body": True}
-        await asyncio.sleep(SOON)
-        raise AssertionError("nobody waited for so long")
-
-    return receive
