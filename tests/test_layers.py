@@ -17,14 +17,18 @@ LONGEST_FILE = 300  # lines
 # A room imports from its own floor and from those below.
 FLOORS = {
     "errors": 0,
+    "ahead": 0,
     "machine": 0,
     "places": 0,
     "simulation": 1,
     "subtomograms": 1,
+    "particles": 1,
+    "tomograms": 1,
     "networks": 2,
     "distillation": 3,
     "inference": 3,
     "evaluation": 4,
+    "bulk": 4,
     "scales": 4,  # the configurations of every phase side by side
     "tracking": 5,
     "entrypoints": 6,
@@ -32,7 +36,7 @@ FLOORS = {
 }
 HEAVY = ("keras", "tensorflow", "jax", "mlflow", "fastapi")
 # Room -> libraries that may be imported nowhere else in the package.
-HOMES = {"mlflow": {"tracking"}, "fastapi": {"serving"}}
+HOMES = {"mlflow": {"tracking"}, "fastapi": {"serving"}, "distributed": {"bulk"}}
 
 
 def sources(folder: Path) -> list[Path]:

@@ -1,0 +1,1 @@
+"""Classification of more subtomograms than fit into memory, each exactly once."""

@@ -1,0 +1,1 @@
+"""Particle lists of the field: read, brought to voxels of a tomogram, written back classified."""
