@@ -3,6 +3,7 @@
 NAMES = (
     "main",
     "simulate",
+    "ingest",
     "grid",
     "teacher",
     "soft_labels",
@@ -16,4 +17,5 @@ NAMES = (
     "status",
     "export",
     "serve",
+    "predict",
 )

@@ -52,8 +52,9 @@ def _guarded(name: str, arguments: list[str]) -> int:
 
 def _run(name: str, arguments: list[str]) -> None:
     entry_point = importlib.import_module(f"entrypoints.{name}")
-    waits = name == "serve"  # the service answers 503 until its registry does
-    if not waits and not {"-h", "--help"} & set(arguments):
+    # The service answers 503 until its registry does; a task of a job array needs none.
+    by_itself = name in ("serve", "predict")
+    if not by_itself and not {"-h", "--help"} & set(arguments):
         from tomodistill.tracking.store import check_store
 
         check_store()

@@ -121,12 +121,13 @@ def _held_out(trained: Trained, held_out: SubtomogramSet, names: tuple[str, ...]
     """Every item of these classes, whatever its part."""
     labels = [held_out.header.class_names.index(name) for name in names]
     rows = np.flatnonzero(np.isin(held_out.labels, labels))
-    return HeldOut(names, trained.classifier.logits(held_out.volumes(rows)))
+    volumes = held_out.volumes(rows, contrast=trained.classifier.manifest.contrast)
+    return HeldOut(names, trained.classifier.logits(volumes))
 
 
 def _priors(data: SubtomogramSet) -> dict[str, float]:
     """Share of each class in the training part."""
-    names, labels = data.header.class_names, data.labels[data.rows("train")]
+    names, labels = data.header.class_names, data.labels[data.labelled_rows("train")]
     shares = np.bincount(labels, minlength=len(names)) / len(labels)
     return dict(zip(names, shares.tolist(), strict=True))
 

@@ -16,6 +16,7 @@ from entrypoints.engines import exported
 from entrypoints.flags import parse_flags, scale_flags, scale_from
 from entrypoints.measure import measure
 from entrypoints.training import SOURCES, Trained, fit, make_manifest, record
+from entrypoints.training_data import data_config
 from entrypoints.upstream import Upstream, as_trained, check_upstream, ensure_upstream
 from tomodistill.distillation.config import StudentConfig
 from tomodistill.distillation.losses import (
@@ -39,7 +40,7 @@ from tomodistill.tracking.results import VERSION, result_of
 from tomodistill.tracking.reuse import ensure
 from tomodistill.tracking.runs import take_over_run
 
-FLAGS = scale_flags("simulation", "preprocessing", "teacher", "student", "confidence")
+FLAGS = scale_flags("data", "simulation", "preprocessing", "teacher", "student", "confidence")
 
 
 def main(arguments: list[str]) -> None:
@@ -168,13 +169,14 @@ def _distill(upstream: Upstream, config: StudentConfig) -> None:
 def _items(upstream: Upstream, config: StudentConfig) -> int:
     """How many the student learned from."""
     transfer = (len(of.data.ids) for of in upstream.transfer_of(config))
-    return len(upstream.data.rows("train")) + sum(transfer)
+    own = upstream.data.rows if config.labels == "soft" else upstream.data.labelled_rows
+    return len(own("train")) + sum(transfer)
 
 
 def _describe(upstream: Upstream, config: StudentConfig) -> None:
     scale = upstream.scale
     log_config(
-        simulation=scale.simulation,
+        **data_config(scale),
         preprocessing=scale.preprocessing,
         teacher=scale.teacher,
         student=config,

@@ -87,14 +87,7 @@ def _empty_folder(out: str, default: str) -> Path:
             found=f"{folder.absolute()}",
             todo=f"Give another with {OUT}=FOLDER, or remove this one.",
         )
-    try:
-        return places.writable(folder)
-    except InputError as error:
-        raise InputError(
-            expected=f"{OUT}: a folder that can be written",
-            found=error.found,
-            todo=f"Give another with {OUT}=FOLDER.",
-        ) from error
+    return places.writable(folder, flag=OUT)
 
 
 def _verify(written: Path, folder: Path, manifest: Manifest, format: str) -> float:

@@ -9,6 +9,7 @@ from entrypoints.compare import record, show
 from entrypoints.confidence import check_held_out
 from entrypoints.distill import check_student, ensure_student
 from entrypoints.flags import parse_flags, scale_flags, scale_from
+from entrypoints.training_data import data_config
 from entrypoints.upstream import check_upstream, ensure_upstream
 from tomodistill.distillation.config import StudentConfig
 from tomodistill.scales import Scale
@@ -19,7 +20,7 @@ from tomodistill.tracking.runs import phase_run, read_run, take_over_run
 
 STUDENTS = "students"  # flag: which to compare
 LABELS = ("hard", "soft")
-_PHASES = scale_flags("simulation", "preprocessing", "teacher", "student", "confidence")
+_PHASES = scale_flags("data", "simulation", "preprocessing", "teacher", "student", "confidence")
 FLAGS = {STUDENTS: "s1,s2,s3"} | {
     flag: default for flag, default in _PHASES.items() if flag not in ("student", "labels")
 }
@@ -33,7 +34,7 @@ def main(arguments: list[str]) -> None:
     students = _students(names, scale)  # what is wrong is refused before hours of teacher
     name = f"comparison of {names}, seed {scale.student.seed}"
     with phase_run("main", name=name, run_id=run_id) as parent:
-        log_config(simulation=scale.simulation, preprocessing=scale.preprocessing)
+        log_config(**data_config(scale), preprocessing=scale.preprocessing)
         upstream = ensure_upstream(scale)
         log_set(upstream.data, "comparison")
         results = [result_of(read_run(upstream.teacher.run_id))]

@@ -16,6 +16,7 @@ from entrypoints.engines import exported
 from entrypoints.flags import config_flags, config_from, parse_flags, scale_flags, scale_from
 from entrypoints.measure import measure_speed
 from entrypoints.training import Trained, cost_of
+from entrypoints.training_data import data_config
 from entrypoints.trials import TRIAL, distil_command, train_trial
 from entrypoints.upstream import Upstream, check_upstream, ensure_upstream
 from tomodistill.distillation.config import StudentConfig
@@ -41,7 +42,7 @@ from tomodistill.tracking.results import find_results, result_of
 from tomodistill.tracking.reuse import ensure
 from tomodistill.tracking.runs import Run, phase_run, read_run, take_over_run
 
-_PHASES = scale_flags("simulation", "preprocessing", "teacher", "student", "confidence")
+_PHASES = scale_flags("data", "simulation", "preprocessing", "teacher", "student", "confidence")
 _OF_DISTILL = {flag: text for flag, text in _PHASES.items() if flag not in ("student", "labels")}
 FLAGS = {**config_flags(Search), **_OF_DISTILL}
 _DRAWN = ("s1", "s2", "s3")  # students of the paper that are shown where they were distilled before
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> None:
     name = f"search for a fast student, {search.minutes:g} minutes"
     with phase_run("search", name=name, run_id=run_id) as run:
         log_config(
-            simulation=scale.simulation,
+            **data_config(scale),
             preprocessing=scale.preprocessing,
             teacher=scale.teacher,
             search=search,

@@ -10,7 +10,7 @@ FLAGS = config_flags(ServiceConfig)
 
 def main(arguments: list[str]) -> None:
     """The entry point; returns when the service is told to stop."""
-    config = config_from(ServiceConfig, parse_flags(__doc__, FLAGS, arguments))
+    config = config_from(ServiceConfig, parse_flags(__doc__, FLAGS, arguments, ServiceConfig))
     run_id = take_over_run()
     check_port(config)
     if run_id:

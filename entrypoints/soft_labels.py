@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from entrypoints.alike import check_alike
 from entrypoints.flags import parse_flags, scale_flags, scale_from
-from entrypoints.simulate import ensure_set
 from entrypoints.teacher import Teacher, check_teachers, ensure_teachers
+from entrypoints.training_data import ensure_data
 from tomodistill import places
 from tomodistill.distillation.config import StudentConfig
 from tomodistill.distillation.soft_labels import (
@@ -47,7 +47,7 @@ from tomodistill.tracking.runs import Run, take_over_run
 OTHER_SET = "set"  # flag: another set to label, in place of the teacher's own
 VIEWS = "views"  # flag: "identity", "legal" for every legal view, or what the scale's students need
 FLAGS = {
-    **scale_flags("simulation", "preprocessing", "teacher"),
+    **scale_flags("data", "simulation", "preprocessing", "teacher"),
     OTHER_SET: AUTO,
     VIEWS: AUTO,
 }
@@ -100,7 +100,7 @@ def main(arguments: list[str]) -> None:
     labelled = None if other == AUTO else open_set(Path(other), verify=True)
     check_teachers(scale)  # before hours of simulation
     run_id = take_over_run()
-    data = ensure_set(scale)
+    data = ensure_data(scale)
     if labelled:
         check_alike(labelled, data.header)  # before hours of teacher
     teachers = ensure_teachers(scale, data)

@@ -10,6 +10,7 @@ from itertools import product
 
 from entrypoints.distill import check_student, student_digest
 from entrypoints.flags import parse_flags, scale_flags, scale_from
+from entrypoints.training_data import data_config
 from entrypoints.trials import TRIAL, distil_command, train_trial
 from entrypoints.upstream import Upstream, as_trained, check_upstream, ensure_upstream
 from tomodistill.distillation.config import StudentConfig
@@ -46,7 +47,7 @@ SWEPT = {
     "seeds": "student_seed",
     "transfers": "transfer",
 }
-_PHASES = scale_flags("simulation", "preprocessing", "teacher", "student")
+_PHASES = scale_flags("data", "simulation", "preprocessing", "teacher", "student")
 _OF_ALL = {flag: text for flag, text in _PHASES.items() if flag not in (*SWEPT.values(), "labels")}
 FLAGS = {
     "temperatures": "1,2,5,10",
@@ -68,9 +69,7 @@ def main(arguments: list[str]) -> None:
     for scale in _by_transfer(scales).values():
         check_upstream(scale)
     with phase_run("sweep", name=f"sweep of {name}, {len(scales)} trials", run_id=run_id) as run:
-        log_config(
-            simulation=first.simulation, preprocessing=first.preprocessing, teacher=first.teacher
-        )
+        log_config(**data_config(first), preprocessing=first.preprocessing, teacher=first.teacher)
         trials = _trials(scales)
         found = choices(trials)
         command = _command(given, name, ranked(found)[0].settings)

@@ -15,7 +15,6 @@ import numpy as np
 from entrypoints.adoption import adopt, check_classes
 from entrypoints.engines import exported
 from entrypoints.flags import parse_flags, scale_flags, scale_from
-from entrypoints.simulate import ensure_set
 from entrypoints.training import (
     SOURCES,
     Trained,
@@ -25,6 +24,7 @@ from entrypoints.training import (
     make_manifest,
     record,
 )
+from entrypoints.training_data import data_config, ensure_data
 from tomodistill import places
 from tomodistill.distillation.config import is_registered, members
 from tomodistill.distillation.losses import accuracy, hard_label_loss
@@ -42,7 +42,7 @@ from tomodistill.tracking.reuse import ensure
 from tomodistill.tracking.runs import Run, take_over_run
 from tomodistill.tracking.versions import DIGEST_TAG, ResolvedVersion
 
-FLAGS = scale_flags("simulation", "preprocessing", "teacher")
+FLAGS = scale_flags("data", "simulation", "preprocessing", "teacher")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> None:
     """The entry point."""
     scale, run_id = scale_from(parse_flags(__doc__, FLAGS, arguments)), take_over_run()
     check_teachers(scale)  # before hours of simulation
-    for teacher in ensure_teachers(scale, ensure_set(scale), run_id=run_id):
+    for teacher in ensure_teachers(scale, ensure_data(scale), run_id=run_id):
         print(f"teacher: run {teacher.run_id}, version folder {teacher.folder}")
 
 
@@ -181,7 +181,7 @@ def _train(scale: Scale, data: SubtomogramSet) -> None:
 
 def _describe(scale: Scale, data: SubtomogramSet, *, name: str) -> None:
     places.writable(places.models())
-    log_config(simulation=scale.simulation)
+    log_config(**data_config(scale))
     log_set(data, "training")
     log_tags({"teacher": name, "labels": "hard", "data.sha256": data.digest})
 
@@ -203,7 +203,7 @@ def _record(name: str, trained: Trained, scale: Scale, data: SubtomogramSet) -> 
 
 def _control(scale: Scale, data: SubtomogramSet) -> float:
     """What power spectra alone give away of the same volumes: a network must do better."""
-    train, test = data.rows("train"), data.rows("test")
+    train, test = data.labelled_rows("train"), data.rows("test")
     return power_spectrum_accuracy(
         train_volumes=data.preprocessed(train, scale.preprocessing),
         train_labels=data.labels[train],

@@ -14,7 +14,7 @@ from entrypoints.engines import Exported
 from tomodistill import places
 from tomodistill.distillation.checkpoint import Checkpoint
 from tomodistill.distillation.config import Training
-from tomodistill.distillation.losses import Loss
+from tomodistill.distillation.losses import Loss, hard_label_loss
 from tomodistill.distillation.parts import Part, join_parts, training_views
 from tomodistill.distillation.training import History, train
 from tomodistill.errors import InputError
@@ -27,6 +27,7 @@ from tomodistill.inference.keras_engine import KerasEngine
 from tomodistill.inference.version import Manifest, write_version
 from tomodistill.networks.build import gflop
 from tomodistill.subtomograms.dataset import SubtomogramSet
+from tomodistill.subtomograms.mixing import rows_of_sources
 from tomodistill.subtomograms.preprocessing import Preprocessing
 from tomodistill.tracking.flavor import LoggedVersion, log_version
 from tomodistill.tracking.provenance import phase_digest
@@ -102,8 +103,9 @@ def fit(
     split. Shifts and noise change no class. A training that was interrupted goes on.
     """
     views, preprocessing = training_views(data, config), manifest.preprocessing
+    learned = data.labelled_rows("train") if loss is hard_label_loss else data.rows("train")
     own, validation = (
-        Part(data, data.rows(part), teacher_logits[data.rows(part)]) for part in ("train", "val")
+        Part(data, rows, teacher_logits[rows]) for rows in (learned, data.rows("val"))
     )
     others = [Part(of, np.arange(len(of.ids)), logits) for of, logits in transfer]
     checkpoint = _checkpoint(model, manifest, [own, *others, validation])
@@ -170,11 +172,22 @@ def record(
     log_figure("test_confusion", confusion_figure(test.confusion, data.header.class_names))
     if trained.history.curves:  # a classifier that someone else trained has none
         log_figure("learning_curves", curves_figure(trained.history.curves))
+    metrics = metrics | _of_sources(test, data)
     logged = _log_version(name, trained, data, engines, metrics)
     _log_metrics(metrics | engines.metrics(), trained.history, logged.model_id, data)
     if trained.checkpoint:
         trained.checkpoint.remove()
     return logged
+
+
+def _of_sources(test: Evaluation, data: SubtomogramSet) -> dict[str, float]:
+    """How often it is right on the test items of each part of a mixed set."""
+    right = test.decisions == data.labels[data.rows("test")]
+    sources = {name: rows for name, rows in rows_of_sources(data, "test").items() if len(rows)}
+    accuracy = {
+        f"test/{name}/accuracy": float(right[rows].mean()) for name, rows in sources.items()
+    }
+    return accuracy | {f"test/{name}/items": float(len(rows)) for name, rows in sources.items()}
 
 
 def _log_metrics(

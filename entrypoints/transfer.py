@@ -34,12 +34,14 @@ def transfer_sets(
     return sets
 
 
-def check_transfer(config: StudentConfig) -> None:
+def check_transfer(scale: Scale) -> None:
     """Raises InputError for a `transfer` that names nothing, before hours of other phases."""
-    if not config.transfer.isdigit():
-        _opened(config, verify=False)
-    elif int(config.transfer) == 0:
+    if not scale.student.transfer.isdigit():
+        _opened(scale.student, verify=False)
+    elif int(scale.student.transfer) == 0:
         raise _refusal("0 items")
+    elif not scale.data.has_simulated:
+        raise _refusal(f"{scale.student.transfer} items to simulate like {scale.data.data}")
 
 
 def _simulated(scale: Scale, config: StudentConfig) -> tuple[SubtomogramSet, ...]:
@@ -74,5 +76,5 @@ def _refusal(found: str) -> InputError:
     return InputError(
         expected="transfer: none, a number of items, or paths of subtomogram sets, comma-separated",
         found=found,
-        todo="Make a set with `simulate`, or give a number.",
+        todo="Make a set with `simulate` or `ingest`; a number only with data=simulated.",
     )

@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from entrypoints.confidence import ensure_held_out
-from entrypoints.simulate import ensure_set
 from entrypoints.soft_labels import LabelledSet, label, views_for
 from entrypoints.teacher import Teacher, check_teachers, ensure_teachers
+from entrypoints.training_data import ensure_data
 from entrypoints.transfer import check_transfer, transfer_sets
 from tomodistill.distillation.config import StudentConfig
 from tomodistill.scales import Scale
@@ -62,12 +62,12 @@ class Upstream:
 def check_upstream(scale: Scale) -> None:
     """Raises InputError for what would be refused after hours of other phases."""
     check_teachers(scale)
-    check_transfer(scale.student)
+    check_transfer(scale)
 
 
 def ensure_upstream(scale: Scale) -> Upstream:
     """Run the phases that are missing."""
-    data = ensure_set(scale)
+    data = ensure_data(scale)
     config = as_trained(scale.student)
     transfer = transfer_sets(scale, data, config)  # refused before hours of teacher
     teachers = ensure_teachers(scale, data)

@@ -175,8 +175,12 @@ class ModelFacts(Computed):
     voxel_spacing: float = Field(description="Å")
     contrast: str = Field(description="of the particle in the volumes to send: dark or bright")
     preprocessing: dict[str, Any] = Field(description="done by the service")
-    tilt_range: tuple[float, float] = Field(description="degrees, of the training data")
-    snr_range: tuple[float, float] = Field(description="of the training data")
+    tilt_range: tuple[float | None, float | None] = Field(
+        description="degrees, of the training data; null: not known"
+    )
+    snr_range: tuple[float | None, float | None] = Field(
+        description="of the training data; null: not known"
+    )
     priors: dict[str, float] | None = Field(
         description="share of each class that probabilities assume; null: not known"
     )

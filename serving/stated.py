@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serving.work import Asked
 from tomodistill.errors import InputError
-from tomodistill.inference.preparation import LARGEST_SPACING, SMALLEST_SPACING, same_spacing
+from tomodistill.subtomograms.spacing import LARGEST_SPACING, SMALLEST_SPACING, same_spacing
 from tomodistill.subtomograms.volumes import Parsed, check_volumes
 
 

@@ -17,7 +17,6 @@ LONGEST_FILE = 300  # lines
 # A room imports from its own floor and from those below.
 FLOORS = {
     "errors": 0,
-    "ahead": 0,
     "machine": 0,
     "places": 0,
     "simulation": 1,

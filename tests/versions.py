@@ -70,10 +70,12 @@ def write_random_version(folder: Path, *, seed: int, **known: Any) -> Path:
     return _write(folder, seed, known, ())
 
 
-def write_openvino_version(folder: Path, *, seed: int, **figures: Figures) -> Path:
+def write_openvino_version(
+    folder: Path, *, seed: int, known: dict[str, Any] | None = None, **figures: Figures
+) -> Path:
     """The same version with OpenVINO's files; `figures` of OpenVINO in each precision."""
     of_openvino = {precision: asdict(reached) for precision, reached in figures.items()}
-    known = {"engines": {"keras": {"float32": {}}, "openvino": of_openvino}}
+    known = {**(known or {}), "engines": {"keras": {"float32": {}}, "openvino": of_openvino}}
     with TemporaryDirectory() as work:
         return _write(folder, seed, known, write_openvino(_random_model(seed), Path(work)))
 

@@ -55,10 +55,11 @@ def structures_cache() -> Path:
     return data_folder() / "pdb"
 
 
-def writable(folder: Path) -> Path:
+def writable(folder: Path, *, flag: str = "") -> Path:
     """The folder, made if it is missing. Raises InputError if nothing can be written there.
 
     Call it before work whose result shall lie there, not before reading: data may be read-only.
+    `flag`: which names it; without one it is in the data folder.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -68,7 +69,9 @@ def writable(folder: Path) -> Path:
         raise InputError(
             expected="a folder for data that can be written",
             found=f"{folder.absolute()}: {error.strerror}",
-            todo=f"Set {VARIABLE} to the absolute path of a folder that can.",
+            todo=f"Give another with {flag}=FOLDER."
+            if flag
+            else f"Set {VARIABLE} to the absolute path of a folder that can.",
         ) from error
 
 

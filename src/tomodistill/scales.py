@@ -10,6 +10,7 @@ from tomodistill.evaluation.config import NO_CLASSES, Confidence, split_names
 from tomodistill.simulation.catalogue import COMPLEXES, PAPER_GROUP
 from tomodistill.simulation.config import Range, SimulationConfig
 from tomodistill.simulation.structures import BUILTIN
+from tomodistill.subtomograms.mixing import SIMULATED, TrainingData
 from tomodistill.subtomograms.preprocessing import Preprocessing
 
 AUTO = "auto"  # what a flag says for "as the scale has it"
@@ -26,6 +27,7 @@ class Scale:
     teacher: TeacherConfig
     student: StudentConfig
     confidence: Confidence
+    data: TrainingData
 
     def __post_init__(self) -> None:
         self._check_shift()
@@ -45,7 +47,7 @@ class Scale:
 
     def _check_held_out(self, flag: str, names: tuple[str, ...]) -> None:
         """Raises InputError for classes that are trained on, and for builtin ones there are not."""
-        trained = self.simulation.classes
+        trained = self.simulation.classes if self.data.has_simulated else NO_CLASSES
         if names and trained == _ALL:
             raise InputError(
                 expected=f"{flag}: none where classes=all",
@@ -119,6 +121,7 @@ SCALES = {
         TeacherConfig(),
         StudentConfig(**RECIPES["best"]),
         Confidence(),
+        TrainingData(),
     ),
     # arXiv 1801.10597, and where it is silent what its group wrote elsewhere: made for a GPU
     "paper": Scale(
@@ -140,6 +143,7 @@ SCALES = {
             held_out_b="glutamate_dehydrogenase,hemocyanin,p97,proteasome_activator_pa28",
             held_out_items=200,
         ),
+        TrainingData(),
     ),
     # seconds: proves that the parts fit, learns nothing
     "smoke": Scale(
@@ -150,6 +154,7 @@ SCALES = {
         Confidence(
             held_out_a="glutamine_synthetase", held_out_b="rna_polymerase", held_out_items=4
         ),
+        TrainingData(),
     ),
 }
 
@@ -185,6 +190,9 @@ def configure(name: str, given: Mapping[str, str]) -> Scale:
     given = {flag: text for flag, text in given.items() if text != AUTO}
     if given.get("structures", BUILTIN) != BUILTIN:
         given = {**_OWN_STRUCTURES.get(name, {}), "classes": _ALL, **given}
+    if given.get("data", SIMULATED) != SIMULATED:  # of whose classes a scale knows nothing
+        given = {"held_out_a": NO_CLASSES, "held_out_b": NO_CLASSES, **given}
+        _check_classes(given)
     if "classes" in given:
         given = {**_held_out(SCALES[name].confidence, given), **given}
     phases = vars(_with_recipe(SCALES[name], given.get(RECIPE)))
@@ -215,6 +223,15 @@ def _held_out(config: Confidence, given: Mapping[str, str]) -> dict[str, str]:
     kept = all(sides) and names != _ALL and not own
     a, b = (",".join(side) if kept else NO_CLASSES for side in sides)
     return {"held_out_a": a, "held_out_b": b}
+
+
+def _check_classes(given: Mapping[str, str]) -> None:
+    if "classes" in given and not TrainingData(given["data"]).has_simulated:
+        raise InputError(
+            expected="classes: not given where data names sets alone, which have their own",
+            found=f"classes={given['classes']}",
+            todo="Leave classes out.",
+        )
 
 
 def _replace(phase: str, config: Any, given: Mapping[str, str]) -> Any:

@@ -13,12 +13,15 @@ from tests.processes import working_in
 from tomodistill.evaluation.search import Search
 from tomodistill.scales import SCALES, flag_name
 from tomodistill.simulation.config import Range
+from tomodistill.subtomograms.ingestion import Ingestion
 from tomodistill.tracking.gates import Gates
 
 # What MLproject calls `type: string` and the code reads as something else, by flag.
 KINDS = {
     **{
-        f.name: type(f.default) for config in (Gates, Search, ServiceConfig) for f in fields(config)
+        f.name: type(f.default)
+        for config in (Gates, Search, ServiceConfig, Ingestion)
+        for f in fields(config)
     },
     **{
         flag_name(phase, f.name): type(getattr(config, f.name))
@@ -31,6 +34,7 @@ KINDS = {
 # Words of which only the store or the disk can say whether they name something; tested with those.
 FREE = {
     *("structures", "classes", "set", "filter", "out"),
+    *("particles", "tomograms", "dataset"),
     *("model", "host", "hosts", "tokens", "admin_tokens", "cache"),
 }
 LOOKED_UP = {(name, "student") for name in ("promote", "robustness", "export")}

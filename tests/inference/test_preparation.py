@@ -7,7 +7,7 @@ import pytest
 
 from tests.versions import MANIFEST
 from tomodistill.errors import InputError
-from tomodistill.inference.preparation import Prepared, prepare, same_spacing
+from tomodistill.inference.preparation import Prepared, prepare
 from tomodistill.inference.version import Manifest
 from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
 

@@ -35,7 +35,8 @@ def test_views_are_legal_exactly_where_they_keep_the_wedge(
 def test_names_of_the_legal_views() -> None:
     assert legal_views((-60.0, 60.0)) == ("identity", "y", "z", "x")
     assert legal_views((-76.0, 47.0)) == ("identity", "y")
-    assert legal_views((np.nan, np.nan)) == ("identity", "y")
+    assert legal_views((np.nan, np.nan)) == ("identity",)
+    assert legal_views([(-60.0, 60.0), (np.nan, np.nan)]) == ("identity",)
 
 
 def test_views_of_a_mixed_set_are_legal_for_each_item() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_softmax
 
-from tomodistill.ahead import Ahead
+from tomodistill.distillation.ahead import Ahead
 from tomodistill.distillation.config import StudentConfig, Training
 from tomodistill.distillation.losses import HARD, TEACHER
 from tomodistill.errors import InputError

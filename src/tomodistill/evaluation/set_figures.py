@@ -1,4 +1,4 @@
-"""Pictures of simulated sets, from items taken apart into signal and noise."""
+"""Pictures of sets: of simulated ones from items taken apart into signal and noise."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,6 +65,28 @@ def montage_figure(preview: Preview, *, title: str) -> Figure:
     spectra, wedge = below.subplots(1, 2, width_ratios=(1.5, 1))
     _draw_spectra(spectra, preview)
     _draw_wedge(wedge, preview)
+    return figure
+
+
+def items_figure(
+    items: Array, *, class_names: Sequence[str], voxel_spacing: float, title: str
+) -> Figure:
+    """Central slices of items (c, k, d, d, d), a row for each class; of sets not taken apart.
+
+    The first item as it is stored, then all of them low-passed to 40 Å, along the beam; the first
+    across the tilt axis at last. `voxel_spacing` in Å.
+    """
+    count = items.shape[1]
+    flat = items.reshape(-1, *items.shape[2:])
+    seen = _low_passed(flat - flat.mean(axis=(1, 2, 3), keepdims=True), voxel_spacing)
+    seen = seen.reshape(items.shape)
+    shown = [_of_each(xy(items[:, 0])), *(_of_each(xy(seen[:, k])) for k in range(count))]
+    tiles = np.stack([*shown, _of_each(xz(seen[:, 0]))], axis=1)
+    columns = ("stored\nx–y", *[f"{_SEEN}\nx–y"] * count, f"{_SEEN}\nx–z")
+    size = len(columns) * _TILE + _NAME, len(class_names) * _TILE + 1.5
+    figure = Figure(size, layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    _show_tiles(figure.subplots(), tiles, rows=class_names, columns=columns)
     return figure
 
 
@@ -151,6 +173,12 @@ def _row(items: Array, seen: Array) -> Array:
     """(3 t, d, d) grey values of volumes (t, d, d, d) as they are stored, and low-passed."""
     slices = [grey(xy(items), _reach(items)), *(grey(of(seen), _reach(seen)) for of in (xy, xz))]
     return np.stack(slices, axis=1).reshape(-1, *items.shape[-2:])
+
+
+def _of_each(images: Array) -> Array:
+    """(c, d, d) grey values, each slice by its own: experimental volumes share no scale."""
+    images = images - images.mean(axis=(1, 2), keepdims=True)
+    return np.stack([grey(image, _reach(image)) for image in images])
 
 
 def _reach(volumes: Array) -> float:

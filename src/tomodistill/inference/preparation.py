@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from tomodistill.errors import InputError
 from tomodistill.inference.version import Manifest
 from tomodistill.subtomograms.preprocessing import Contrast, preprocess
-
-SMALLEST_SPACING, LARGEST_SPACING = 0.01, 1000.0  # Å
-_TOLERANCE = 0.02  # relative, of a voxel spacing
+from tomodistill.subtomograms.spacing import same_spacing, spanning_edge
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def prepare(
     count. Raises InputError for volumes that are coarser than the model's or do not span its box,
     for any other box than its own without a voxel spacing, and for what are no finite real numbers.
     """
-    box = _used_box(manifest, volumes.shape, voxel_spacing)
+    box = used_box(manifest, volumes.shape, voxel_spacing)
     _check_numbers(volumes)
     stated = {"voxel_spacing": voxel_spacing, "contrast": contrast}
     return Prepared(
@@ -59,24 +57,20 @@ def prepare(
     )
 
 
-def same_spacing(one: float, other: float) -> bool:
-    """Whether two voxel spacings in Å are as good as the same."""
-    return abs(one / other - 1) <= _TOLERANCE
-
-
-def _used_box(manifest: Manifest, shape: tuple[int, ...], voxel_spacing: float | None) -> int:
+def used_box(manifest: Manifest, shape: tuple[int, ...], voxel_spacing: float | None) -> int:
     """Voxels of each edge that span the model's box; the others are cut off, as many on either
-    side, so that the centre stays the centre.
+    side, so that the centre stays the centre. `shape`: (n, d, d, d), spacing in Å.
+
+    Raises InputError as `prepare` does, without the volumes.
     """
     box = shape[-1] if shape else 0
     if shape[1:] != (box, box, box) or (voxel_spacing is None and box != manifest.box):
         raise _wrong_box(manifest.box, shape)
     if voxel_spacing is None:
         return box
-    _check_spacing(manifest, voxel_spacing)
-    same = same_spacing(voxel_spacing, manifest.voxel_spacing)
-    spacing = manifest.voxel_spacing if same else voxel_spacing
-    spanning = manifest.box * (manifest.voxel_spacing / spacing)  # voxels
+    spanning = spanning_edge(
+        manifest.box, box_spacing=manifest.voxel_spacing, voxel_spacing=voxel_spacing
+    )
     used = box - 2 * max(math.ceil((box - spanning - 1) / 2), 0)  # the even number nearest to it
     if used < manifest.box or not same_spacing(used, spanning):
         raise _wrong_box(
@@ -121,22 +115,6 @@ def _check_numbers(volumes: NDArray[Any]) -> None:
             expected="volumes of real numbers, float32 at best",
             found=f"{volumes.dtype}",
             todo="Convert them.",
-        )
-
-
-def _check_spacing(manifest: Manifest, voxel_spacing: float) -> None:
-    if not SMALLEST_SPACING <= voxel_spacing <= LARGEST_SPACING:
-        raise InputError(
-            expected=f"a voxel spacing of {SMALLEST_SPACING:g} to {LARGEST_SPACING:g} Å",
-            found=f"{voxel_spacing}",
-            todo="Correct voxel_spacing.",
-        )
-    finest = manifest.voxel_spacing
-    if voxel_spacing > finest and not same_spacing(voxel_spacing, finest):
-        raise InputError(
-            expected=f"a voxel spacing of {finest} Å or less",
-            found=f"{voxel_spacing:.3f} Å",
-            todo="Extract the subtomograms from a less binned tomogram, or correct voxel_spacing.",
         )
 
 

@@ -14,6 +14,7 @@ import shutil
 import zipfile
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
+from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # it takes ten seconds to import, and other engines do withou
 SCHEMA_VERSION = 1
 MODEL, MANIFEST = "model.keras", "manifest.json"
 PROBE, PROBE_LOGITS = "probe.npy", "probe_logits.npy"
+_RANGES = ("tilt_range", "snr_range")  # of a manifest
 _MOST_BYTES = 2**32  # that a model file may hold
 _MOST_EXPANSION = 10  # weights hardly compress, and Keras does not even try
 _SMALL_BYTES = 2**24  # whatever they expand from: a description of many layers does compress
@@ -46,7 +48,7 @@ class Manifest:
     voxel_spacing: float  # Å
     contrast: Contrast  # of the volumes it expects
     preprocessing: Preprocessing
-    tilt_range: tuple[float, float]  # degrees, of its training data
+    tilt_range: tuple[float, float]  # degrees, of its training data; NaN: not known
     snr_range: tuple[float, float]  # likewise
     digests: dict[str, str]  # "data", and for students "soft_labels" and "teacher"
     training: dict[str, Any]  # the configuration it was trained with
@@ -82,7 +84,7 @@ def write_version(
     for path in artifacts:
         shutil.copy(path, folder)
     whole = replace(manifest, files={n: file_digest(folder / n) for n in _names(folder)})
-    (folder / MANIFEST).write_text(json.dumps(asdict(whole), indent=2, sort_keys=True) + "\n")
+    (folder / MANIFEST).write_text(json.dumps(_plain(whole), indent=2, sort_keys=True) + "\n")
     return whole
 
 
@@ -153,11 +155,17 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+def _plain(manifest: Manifest) -> dict[str, Any]:
+    """JSON has no NaN: an end of a range that is not known is null."""
+    ranges = {name: getattr(manifest, name) for name in _RANGES}
+    known = {name: [None if isnan(x) else x for x in ends] for name, ends in ranges.items()}
+    return {**asdict(manifest), **known}
+
+
 def _typed(read: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples and no dataclasses."""
-    typed: dict[str, Any] = {
-        name: tuple(read[name]) for name in ("class_names", "tilt_range", "snr_range")
-    }
+    """JSON has no tuples, no dataclasses and no NaN."""
+    typed: dict[str, Any] = {"class_names": tuple(read["class_names"])}
+    typed |= {name: tuple(nan if x is None else x for x in read[name]) for name in _RANGES}
     typed["preprocessing"] = Preprocessing(**read["preprocessing"])
     if read["calibration"]:
         typed["calibration"] = Calibration(**read["calibration"])

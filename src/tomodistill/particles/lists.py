@@ -20,8 +20,9 @@ class Positions:
     values: NDArray[np.float64]  # (n, 3) z, y, x; voxels, or Å where `in_angstrom`
     in_angstrom: bool
     origin: Origin
-    spacing: NDArray[np.float64]  # (n,) Å of the voxels in which `values` count
-    offsets: NDArray[np.float64]  # (n, 3) z, y, x in Å: what refinement takes off `values`
+    spacing: NDArray[np.float64]  # (n,) Å of the voxels in which `values` count; 1 for Å
+    offsets: NDArray[np.float64]  # (n, 3) z, y, x: what refinement takes off `values`
+    offset_spacing: NDArray[np.float64]  # (n,) likewise for `offsets`; NaN: those of `values`
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,15 @@ class ParticleList:
 
     path: Path
     dialect: str  # whose, in words: "RELION 5"
-    blocks: Mapping[str, pd.DataFrame]  # all of them, cells as text as they stood
+    blocks: Mapping[str, pd.DataFrame]  # all of them, cells as text as they stood, quotes and all
     block: str  # the one of them that lists particles
     ids: Names  # unique
     tomograms: Names | None = None  # name of the tomogram that each lies in
     positions: Positions | None = None
     images: Names | None = None  # file of each one's box, as listed: "7@stack.mrcs", "box.mrc"
     image_spacing: NDArray[np.float64] | None = None  # (n,) Å, of the boxes' voxels
-    angles: NDArray[np.float64] | None = None  # (n, 3) rot, tilt, psi: degrees, as RELION's
+    # (n, 3) rot, tilt, psi in the tomogram's frame: degrees, as RELION's
+    angles: NDArray[np.float64] | None = None
     classes: Names | None = None  # what the list calls each one's class
     stacks_of_images: bool = False  # its "subtomograms" are stacks of 2-D images (RELION 5)
 
@@ -49,7 +51,11 @@ class ParticleList:
 class Classified:
     """What became of the n particles of a list, in its order."""
 
-    names: tuple[str, ...]  # of class numbers 1, 2, ...; "unknown" and "not_classified" are the last
+    names: tuple[
+        str, ...
+    ]  # of class numbers 1, 2, ...; "unknown" and "not_classified" are the last
     numbers: NDArray[np.int64]  # (n,) class numbers
     probabilities: NDArray[np.float32]  # (n,) of the most probable class; 0 if not classified
-    scores: NDArray[np.float64] | None  # (n,) see `inference.confidence.Unknown`; None: no rejection
+    scores: (
+        NDArray[np.float64] | None
+    )  # (n,) see `inference.confidence.Unknown`; None: no rejection

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
 from tomodistill.subtomograms.dataset import SubtomogramSet
+from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.subtomograms.row_file import rows_per_block
 
 _HALF = np.finfo(np.float16)
@@ -15,15 +16,16 @@ _DIGEST_BYTES = 16
 _Known = dict[str | bytes, tuple[SubtomogramSet, int]]  # id or content -> where it is
 
 
-def content_digests(data: SubtomogramSet) -> Iterator[bytes]:
+def content_digests(data: SubtomogramSet, *, contrast: Contrast | None = None) -> Iterator[bytes]:
     """A digest of each item's volume, in order; memory is bounded by one block of them.
 
     That of a float32 volume is also that of its float16 copy. A volume that was turned, scaled or
-    filtered has another.
+    filtered has another. With `contrast`, of the volumes as they are in that.
     """
     count, step = len(data.ids), rows_per_block(4 * data.header.box**3)
     for start in range(0, count, step):
-        yield from map(_digest, data.volumes(np.arange(start, min(start + step, count))))
+        rows = np.arange(start, min(start + step, count))
+        yield from map(content_digest, data.volumes(rows, contrast=contrast))
 
 
 def check_new(sets: Sequence[SubtomogramSet], *, to: SubtomogramSet) -> None:
@@ -42,6 +44,25 @@ def check_new(sets: Sequence[SubtomogramSet], *, to: SubtomogramSet) -> None:
         known |= {content: (data, row) for row, content in enumerate(contents)}
 
 
+def check_apart(sets: Sequence[SubtomogramSet]) -> None:
+    """Raises InputError for a volume that is twice in these sets, in whatever contrast.
+
+    What one holds out must not be in another's training part; ids of sets from elsewhere tell
+    nothing.
+    """
+    known: dict[bytes, tuple[SubtomogramSet, int]] = {}
+    for data in sets:
+        for row, content in enumerate(content_digests(data, contrast="dark")):
+            if content in known:
+                of, at = known[content]
+                raise InputError(
+                    expected="subtomograms that are once in all sets together",
+                    found=f"{data.ids[row]} of {data.path}, which is {of.ids[at]} of {of.path}",
+                    todo="Leave one of the sets out, or make one without what the other has.",
+                )
+            known[content] = data, row
+
+
 def _check_unknown(
     data: SubtomogramSet, row: int, keys: Sequence[str | bytes], known: _Known
 ) -> None:
@@ -56,8 +77,10 @@ def _check_unknown(
             )
 
 
-def _digest(volume: NDArray[np.float32]) -> bytes:
-    """Of the values as float16 where that can hold them: elsewhere no copy is one."""
+def content_digest(volume: NDArray[np.float32]) -> bytes:
+    """16 bytes that tell a (d, d, d) volume from any other.
+
+    Of the values as float16 where that can hold them: elsewhere no copy is one."""
     largest = np.abs(volume).max()
     halved = _HALF.smallest_normal <= largest <= _HALF.max
     values = volume.astype("<f2" if halved else "<f4")

@@ -77,20 +77,22 @@ class SubtomogramSet:
 
     @property
     def tilt_range(self) -> tuple[float, float]:
-        """Smallest and largest tilt of any item, degrees."""
-        tilts = self.columns["tilt_range"]
-        return float(tilts[:, 0].min()), float(tilts[:, 1].max())
+        """Smallest and largest tilt of any item, degrees; NaN where none is known."""
+        lows, highs = self.columns["tilt_range"].T
+        return _extremes(lows)[0], _extremes(highs)[1]
 
     @property
     def snr_range(self) -> tuple[float, float]:
         """Smallest and largest SNR of any item that has one; NaN where none has."""
-        snr = self.columns["snr"]
-        known = snr[~np.isnan(snr)]
-        return (float(known.min()), float(known.max())) if len(known) else (np.nan, np.nan)
+        return _extremes(self.columns["snr"])
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """(m,) positions of one part: "train", "val" or "test"."""
         return np.flatnonzero(self.columns["split"] == split)
+
+    def labelled_rows(self, split: str) -> NDArray[np.int64]:
+        """(m,) positions of those of one part whose label is known."""
+        return np.flatnonzero((self.columns["split"] == split) & (self.labels != UNLABELLED))
 
     def preprocessed(
         self, rows: NDArray[np.int64], parameters: Preprocessing
@@ -108,14 +110,20 @@ class SubtomogramSet:
             )
         return prepared
 
-    def volumes(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(m, d, d, d) stored volumes at positions `rows`."""
+    def volumes(
+        self, rows: NDArray[np.int64], *, contrast: Contrast | None = None
+    ) -> NDArray[np.float32]:
+        """(m, d, d, d) stored volumes at positions `rows`; their sign changed for another contrast.
+
+        Without `contrast`, as they are stored.
+        """
         volumes = np.empty((len(rows), *[self.header.box] * 3), np.float32)
         with h5py.File(self.path) as file:
             stored = file["volumes"]
             for volume, row in zip(volumes, rows, strict=True):  # HDF5 is slow with long lists
                 volume[...] = stored[row]
-        return volumes
+        turned = contrast is not None and contrast != self.header.contrast
+        return np.subtract(0, volumes, out=volumes) if turned else volumes  # and no -0.0
 
 
 def write_set(
@@ -229,6 +237,12 @@ def _check(item: Item, header: SetHeader, row: int, count: int) -> None:
         raise _refusal(f"a split of {SPLITS}", f"{item.split!r}: {item.id}")
     if not UNLABELLED <= item.label < len(header.class_names):
         raise _refusal(f"a label below {len(header.class_names)}", f"{item.label}: {item.id}")
+
+
+def _extremes(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Smallest and largest of what is known; NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    return (float(known.min()), float(known.max())) if len(known) else (np.nan, np.nan)
 
 
 def _column(file: h5py.File, name: str) -> NDArray[Any]:

@@ -102,8 +102,18 @@ def axis_filter(box: int, edge: int, voxel_spacing: float, lowpass: float) -> ND
         weight[-1] = weight[-1] / 2 if edge == box else 0
     position = (np.arange(edge) - (edge - 1) / 2) * box / edge + (box - 1) / 2  # of new voxels
     distance = position[:, None] - np.arange(box)  # (e, d)
-    waves = np.cos(2 * np.pi / box * frequency * distance[..., None])
-    return np.asarray(waves @ weight / box, np.float32)
+    return np.asarray(periodic_waves(distance, weight, box), np.float32)
+
+
+def periodic_waves(
+    distance: NDArray[np.float64], weight: NDArray[np.float64], box: int
+) -> NDArray[np.float64]:
+    """(...) what one voxel of a periodic box adds at `distance` (...) voxels from it.
+
+    `weight` (f,) of the box's lowest frequencies.
+    """
+    waves = np.cos(2 * np.pi / box * np.arange(len(weight)) * distance[..., None])
+    return np.asarray(waves @ weight / box)
 
 
 def _normalise(volume: NDArray[np.float32]) -> None:

@@ -14,9 +14,12 @@ VIEWS: dict[str, tuple[int, ...]] = {"identity": (), "y": (0, 2), "z": (1, 2), "
 def legal_views(tilt_ranges: ArrayLike) -> tuple[str, ...]:
     """Names of the half turns that map the measured region on itself.
 
-    `tilt_ranges` (2,) or (n, 2): (min, max) in degrees; the views are legal for each of them.
+    `tilt_ranges` (2,) or (n, 2): (min, max) in degrees; the views are legal for each of them. Where
+    one is unknown (NaN), so is the tilt axis, and no turn is legal.
     """
     low, high = np.asarray(tilt_ranges, np.float64).T
+    if np.isnan([low, high]).any():
+        return ("identity",)
     return tuple(VIEWS) if np.allclose(low, -high) else ("identity", "y")
 
 

@@ -8,7 +8,6 @@ import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 import mrcfile
 import numpy as np
@@ -21,21 +20,24 @@ from mrcfile.utils import (
 from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
+from tomodistill.subtomograms.mrc_header import (
+    HEADER_BYTES,
+    check_axes,
+    contrast_label,
+    stated_contrast,
+    stated_spacing,
+)
 from tomodistill.subtomograms.preprocessing import Contrast
 
-MRC_HEADER_BYTES = 1024
 LARGEST_VALUE = 1e30  # Fourier sums over any box still fit a float32
 _LONGEST_REASON = 200  # characters of a parser's message
-_NPY_MAGIC = b"\x93NUMPY"
+NPY_MAGIC = b"\x93NUMPY"
 _NPY_HEADER = re.compile(
     rb"\{\s*'descr':\s*'([<>=|]?\w+)',\s*'fortran_order':\s*(True|False),"
     rb"\s*'shape':\s*\(([0-9, -]*)\),?\s*\}\s*"
 )
-_LONGEST_NPY_HEADER = 2**14  # bytes; NumPy itself reads no more than 10,000
+LONGEST_NPY_HEADER = 2**14  # bytes; NumPy itself reads no more than 10,000
 _MRC_STAMP = slice(212, 216)  # MACHST, by which the rest of the header is read
-_SAME_SPACING = 0.01  # relative, of the axes of one volume; others state none
-_ROUNDING = 1e-5  # Å
-_IMAGES = 0  # ISPG of an image stack, whose z is no length
 
 
 @dataclass(frozen=True)
@@ -53,14 +55,11 @@ def write_mrc(
     voxel_spacing: float,
     contrast: Contrast | None = None,
 ) -> None:
-    """Write one (d, d, d) volume; `voxel_spacing` in Å and `contrast`, if known, into the header.
-
-    MRC has no field for the contrast: a label says it, which other programs keep and show.
-    """
+    """Write one (d, d, d) volume; its header says `voxel_spacing`, Å, and `contrast` if known."""
     with mrcfile.new(path, data=volume.astype(np.float32), overwrite=True) as mrc:
         mrc.voxel_size = voxel_spacing
         if contrast:
-            mrc.add_label(_label(contrast))
+            mrc.add_label(contrast_label(contrast))
 
 
 def parse_volumes(body: bytes | bytearray) -> Parsed:
@@ -70,7 +69,7 @@ def parse_volumes(body: bytes | bytearray) -> Parsed:
     or is truncated.
     """
     try:
-        return _parse_npy(body) if body.startswith(_NPY_MAGIC) else _parse_mrc(body)
+        return _parse_npy(body) if body.startswith(NPY_MAGIC) else _parse_mrc(body)
     except InputError:
         raise
     except Exception as error:  # a hostile header makes the parsers raise nearly anything
@@ -101,7 +100,7 @@ def check_volumes(array: NDArray[np.generic]) -> NDArray[np.float32]:
 
 
 def _parse_npy(body: bytes | bytearray) -> Parsed:
-    shape, fortran_order, dtype, start = _npy_header(body)
+    shape, fortran_order, dtype, start = npy_header(body)
     if dtype.kind not in "fiu":
         _refuse("real numbers", f"dtype {dtype}")
     _check_length(shape, dtype, have=len(body) - start)
@@ -109,7 +108,7 @@ def _parse_npy(body: bytes | bytearray) -> Parsed:
     return Parsed(values.reshape(shape, order="F" if fortran_order else "C"))
 
 
-def _npy_header(body: bytes | bytearray) -> tuple[tuple[int, ...], bool, np.dtype, int]:
+def npy_header(body: bytes | bytearray) -> tuple[tuple[int, ...], bool, np.dtype, int]:
     """Shape, Fortran order, type, and where the numbers begin.
 
     NumPy's own reader parses Python, which up to 3.11.4 fails by chance when threads do so at once
@@ -117,7 +116,7 @@ def _npy_header(body: bytes | bytearray) -> tuple[tuple[int, ...], bool, np.dtyp
     """
     begin, size = (10, "<H") if body[6] == 1 else (12, "<I")  # after the magic and the version
     start = begin + struct.unpack_from(size, body, 8)[0]
-    text = body[begin : min(start, _LONGEST_NPY_HEADER)]
+    text = body[begin : min(start, LONGEST_NPY_HEADER)]
     header = _NPY_HEADER.fullmatch(text)
     if header is None:
         fields = re.match(rb"\{\s*'descr':\s*\[", text)
@@ -129,55 +128,28 @@ def _npy_header(body: bytes | bytearray) -> tuple[tuple[int, ...], bool, np.dtyp
 
 
 def _parse_mrc(body: bytes | bytearray) -> Parsed:
-    if len(body) < MRC_HEADER_BYTES or body[208:211] != b"MAP":
+    if len(body) < HEADER_BYTES or body[208:211] != b"MAP":
         raise _neither(body)
     order = byte_order_from_machine_stamp(body[_MRC_STAMP])
-    header = np.frombuffer(body[:MRC_HEADER_BYTES], HEADER_DTYPE.newbyteorder(order))
+    header = np.frombuffer(body[:HEADER_BYTES], HEADER_DTYPE.newbyteorder(order))
     header = header.reshape(()).view(np.recarray)  # the record that mrcfile's functions expect
     shape, dtype = data_shape_from_header(header), data_dtype_from_header(header)
     if dtype.kind == "c":
         _refuse("real numbers", "complex values (MRC mode 3 or 4)")
     if header["nsymbt"] < 0:
         _refuse("an extended header of 0 bytes or more (NSYMBT)", f"{header['nsymbt']}")
-    start = MRC_HEADER_BYTES + int(header["nsymbt"])
+    start = HEADER_BYTES + int(header["nsymbt"])
     _check_length(shape, dtype, have=len(body) - start)
-    _check_axes(header)
+    check_axes(header)
     array = np.frombuffer(body, dtype, offset=start).reshape(shape)
-    return Parsed(array, _stated_spacing(header), _stated_contrast(header))
+    return Parsed(array, stated_spacing(header), stated_contrast(header))
 
 
 def _neither(body: bytes | bytearray) -> InputError:
-    if body.startswith(b"--") and b"form-data" in body[:MRC_HEADER_BYTES]:
+    if body.startswith(b"--") and b"form-data" in body[:HEADER_BYTES]:
         todo = "Send the file as it is: curl --data-binary @file, not curl -F."
         return InputError(expected="a .npy or .mrc file", found="a form around it", todo=todo)
     return _refusal("a .npy or .mrc file", f"{len(body)} bytes that are neither")
-
-
-def _check_axes(header: NDArray[np.void]) -> None:
-    """Other orders would move the missing wedge or mirror the particle; zeros say nothing."""
-    axes = tuple(int(header[name]) for name in ("mapc", "mapr", "maps"))
-    if axes not in ((1, 2, 3), (0, 0, 0)):
-        _refuse("columns, rows, sections along x, y, z (MAPC, MAPR, MAPS of 1, 2, 3)", f"{axes}")
-
-
-def _stated_spacing(header: NDArray[np.void]) -> float | None:
-    """None for 0 and 1.0 Å, which is what programs write that do not know the voxel spacing."""
-    axes = "xy" if header["ispg"] == _IMAGES else "xyz"
-    with np.errstate(all="ignore"):  # a grid of 0 samples states no spacing either
-        x, *others = (float(header["cella"][axis] / header[f"m{axis}"]) for axis in axes)
-    known = 0 < x < np.inf and abs(x - 1) > _ROUNDING
-    return x if known and all(abs(s / x - 1) < _SAME_SPACING for s in others) else None
-
-
-def _stated_contrast(header: NDArray[np.void]) -> Contrast | None:
-    """None if no label, or more than one, says it as `write_mrc` does."""
-    labels = {label.strip() for label in header["label"][: int(header["nlabl"])].tolist()}
-    stated: list[Contrast] = [c for c in get_args(Contrast) if _label(c).encode() in labels]
-    return stated[0] if len(stated) == 1 else None
-
-
-def _label(contrast: Contrast) -> str:
-    return f"tomodistill contrast={contrast}"
 
 
 def _check_length(shape: tuple[int, ...], dtype: np.dtype, *, have: int) -> None:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Mapping
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,14 @@ def _profile(data: SubtomogramSet) -> dict[str, Any]:
         "classes": ", ".join(header.class_names),
         "box, voxels": header.box,
         "voxel spacing, Å": header.voxel_spacing,
-        "tilt range, degrees": data.tilt_range,
-        "snr": data.snr_range,
+        "tilt range, degrees": _known(data.tilt_range),
+        "snr": _known(data.snr_range),
     }
+
+
+def _known(ends: tuple[float, float]) -> tuple[float, float] | str:
+    """MLflow's JSON has no NaN."""
+    return "unknown" if isnan(ends[0]) else ends
 
 
 class _SetDataset(MetaDataset):

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from tomodistill.ahead import Ahead
+from tomodistill.distillation.ahead import Ahead
 
 
 def test_the_next_are_made_while_one_is_used() -> None:

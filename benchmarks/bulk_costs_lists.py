@@ -1,0 +1,98 @@
+"""What is paid per particle outside of the workers: lists read and written, results merged.
+
+Each in a process of its own, for the largest memory that a process ever had never falls.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import starfile
+from bulk_costs_parts import anywhere, made_up
+
+from tomodistill.bulk.backends import Backend
+from tomodistill.bulk.config import BulkConfig
+from tomodistill.bulk.job import Job
+from tomodistill.bulk.merge import merge
+from tomodistill.bulk.outputs import write_lists
+from tomodistill.bulk.plan import plan
+from tomodistill.bulk.results import write_results
+from tomodistill.bulk.run import run_shards
+
+MILLION = 1_000_000
+
+
+def write_particles(
+    path: Path, tomogram: str, shape: tuple[int, ...], count: int, edge: int
+) -> Path:
+    """A RELION 3 list of particles anywhere in one tomogram, in its voxels."""
+    z, y, x = anywhere(shape, count, edge).T
+    coordinates = {f"rlnCoordinate{axis}": of for axis, of in zip("XYZ", (x, y, z), strict=True)}
+    table = pd.DataFrame({"rlnMicrographName": tomogram, **coordinates})
+    starfile.write({"particles": table}, path)
+    return path
+
+
+def alone(call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    """What a call in a fresh process took: wall seconds, MiB of memory at most, and its answer."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(_measured, call, *arguments).result()
+
+
+def _measured(call: Callable[..., Any], *arguments: Any) -> dict[str, Any]:
+    begun = time.perf_counter()
+    answer = call(*arguments)
+    seconds = time.perf_counter() - begun
+    return {"seconds": seconds, "mib": _peak_kib() / 1024, "answer": answer}
+
+
+def _peak_kib() -> int:
+    """Of this process alone: `getrusage` counts what its parent had, too."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
+def steps(folder: Path, config: BulkConfig, version: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Planning, merging and writing of a job whose shards are made up."""
+    yield "planning", alone(_plan, folder, config, version)
+    alone(_fill, folder)
+    yield "merging", alone(_merge, folder)
+    yield "writing", alone(_write, folder)
+
+
+def _plan(folder: Path, config: BulkConfig, version: Path) -> int:
+    return plan(folder, config, version=version, model="").particles
+
+
+def _fill(folder: Path) -> None:
+    job = Job.open(folder)
+    for shard in range(len(job.shards)):
+        rows = job.task(shard).places["row"]
+        results = replace(made_up(len(rows), len(job.manifest.class_names)), rows=np.array(rows))
+        write_results(job.shard_path(shard), results, job=job.digest, shard=shard)
+
+
+def _merge(folder: Path) -> int:
+    return len(merge(Job.open(folder)).damaged)
+
+
+def _write(folder: Path) -> int:
+    return len(write_lists(Job.open(folder)).paths)
+
+
+def handing_out(folder: Path, backend: Callable[[], Backend]) -> dict[str, float]:
+    """Wall seconds until a backend takes shards, and of each that stands: asked for, and told."""
+    job, begun = Job.open(folder), time.perf_counter()
+    with closing(backend()) as workers:
+        run_shards(job, workers, [0])
+        started = time.perf_counter()
+        run_shards(job, workers, range(len(job.shards)))
+        ended = time.perf_counter()
+    return {"start": started - begun, "shard": (ended - started) / len(job.shards)}

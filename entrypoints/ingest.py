@@ -1,0 +1,131 @@
+"""Make a subtomogram set of experimental data, or find the one that exists.
+
+A folder with one folder per class (boxes in .mrc, .npy, HDF5 and so on; those of `unlabelled` have
+no label), or a particle list, whose boxes are read or cropped from `tomograms`. Train on it with
+data=PATH, or give one without labels as transfer=PATH.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from entrypoints.flags import config_flags, config_from, parse_flags
+from tomodistill import places
+from tomodistill.evaluation.set_figures import items_figure
+from tomodistill.subtomograms.dataset import SPLITS, UNLABELLED, SubtomogramSet, open_set
+from tomodistill.subtomograms.experimental import (
+    choose_classes,
+    label,
+    write_experimental_set,
+)
+from tomodistill.subtomograms.found import Found
+from tomodistill.subtomograms.ingestion import Ingestion
+from tomodistill.subtomograms.sources import find_subtomograms
+from tomodistill.subtomograms.survey import Survey, survey, voxels_of
+from tomodistill.tracking.provenance import phase_digest
+from tomodistill.tracking.records import (
+    log_config,
+    log_description,
+    log_figure,
+    log_metrics,
+    log_set,
+)
+from tomodistill.tracking.reuse import ensure
+from tomodistill.tracking.runs import take_over_run
+
+FLAGS = config_flags(Ingestion)
+_SHOWN = 5  # items of each class in the picture, and names in a message
+
+
+def main(arguments: list[str]) -> None:
+    """The entry point."""
+    config: Ingestion = config_from(Ingestion, parse_flags(__doc__, FLAGS, arguments))
+    found = choose_classes(find_subtomograms(config), config)
+    data = ensure_ingested(config, found, run_id=take_over_run())
+    print(describe(data))
+
+
+def ensure_ingested(
+    config: Ingestion, found: Found, *, run_id: str | None = None
+) -> SubtomogramSet:
+    """The set of these subtomograms: the file of a finished run, or a new one."""
+    digest = phase_digest(
+        packages=("subtomograms", "tomograms", "particles"), config=config, found=_digest(found)
+    )
+    path = places.sets() / f"{digest[:16]}.h5"
+    return ensure(
+        "ingest",
+        digest=digest,
+        name=f"ingest {len(found)} from {Path(config.particles).name}",
+        make=lambda: _make(config, found, path),
+        load=lambda run: open_set(path, verify=True),
+        run_id=run_id,
+    )
+
+
+def describe(data: SubtomogramSet) -> str:
+    """What is in the set and how it can be used, for a terminal."""
+    header = data.header
+    by = header.recipe["split_by"]
+    lines = [
+        f"subtomogram set: {len(data.ids)} items in {data.path}, sha256 {data.digest[:12]}",
+        f"  {header.box} voxels at {header.voxel_spacing:g} Å, {header.contrast} particles "
+        f"({header.recipe['contrast_from']}); drawn by {by} for {', '.join(SPLITS)}:",
+    ]
+    for number, name in [*enumerate(header.class_names), (UNLABELLED, "without a label")]:
+        counts = [int((data.labels[data.rows(part)] == number).sum()) for part in SPLITS]
+        if sum(counts):
+            lines.append(f"  {name:<24} {' + '.join(map(str, counts))}")
+    if by == "item" and header.class_names:
+        lines.append("  particles of one tomogram may be in train and in test: accuracy flatters")
+    if len(header.class_names) == 1:
+        lines.append("  one class alone: train on it beside another set, data=THIS,OTHER")
+    use = "data" if len(header.class_names) > 1 else "transfer"
+    return "\n".join([*lines, f"use it: mlflow run . -e distill -P {use}={data.path.absolute()}"])
+
+
+def _digest(found: Found) -> str:
+    """Of what would be read: ids, places and files, as their sizes and times tell them."""
+    content = hashlib.sha256(found.at.tobytes() + found.file.tobytes())
+    for names in (found.ids, found.classes, found.tomograms):
+        content.update("\n".join(names).encode())
+    for path in found.files:
+        known = path.stat()
+        content.update(f"{path.absolute()} {known.st_size} {known.st_mtime_ns}\n".encode())
+    return content.hexdigest()
+
+
+def _make(config: Ingestion, found: Found, path: Path) -> None:
+    places.writable(path.parent)
+    log_config(ingestion=config)
+    voxels = voxels_of(found, config)
+    seen = survey(found, voxels, config)
+    _warn(seen)
+    labelled = label(seen.usable, config)
+    data = write_experimental_set(path, labelled, seen, voxels, config)
+    log_set(data, "ingested")
+    left_out = sum(map(len, seen.left_out.values()))
+    classes = len(data.header.class_names)
+    log_metrics({"items": len(data.ids), "classes": classes, "left_out": left_out})
+    log_description(f"```\n{describe(data)}\n```")
+    log_figure("items", _figure(data))
+
+
+def _warn(seen: Survey) -> None:
+    for why, ids in seen.left_out.items():
+        more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+        print(f"left out, {why}: {', '.join(ids[:_SHOWN])}{more}", file=sys.stderr)
+
+
+def _figure(data: SubtomogramSet) -> Figure:
+    """A few items of each class, or of those without a label."""
+    header = data.header
+    names = header.class_names or ("without a label",)
+    numbers = range(len(names)) if header.class_names else (UNLABELLED,)
+    rows = [np.resize(np.flatnonzero(data.labels == number), _SHOWN) for number in numbers]
+    items = np.stack([data.volumes(of_class) for of_class in rows])
+    title = f"{len(data.ids)} items, {header.box}³ voxels at {header.voxel_spacing:g} Å"
+    return items_figure(items, class_names=names, voxel_spacing=header.voxel_spacing, title=title)

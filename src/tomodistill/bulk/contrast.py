@@ -1,0 +1,57 @@
+"""Whether the particles of a job are dark or bright: as a flag or their files say, else by vote."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from tomodistill.bulk.job import Facts, Job
+from tomodistill.bulk.reading import read_blocks
+from tomodistill.errors import InputError
+from tomodistill.subtomograms.preprocessing import Contrast
+from tomodistill.tomograms.contrast import vote_contrast
+
+_SHARDS, _OF_EACH = 16, 16  # that are asked for the vote
+
+
+def decide_contrast(job: Job, stated: set[Contrast | None]) -> Facts:
+    """What is known of the volumes of a drafted job, contrast included.
+
+    Raises InputError if some of its files state one and some another.
+    """
+    facts, wanted = job.facts, job.config.contrast
+    named = {contrast for contrast in stated if contrast}
+    if wanted != "auto":
+        return replace(facts, contrast=wanted, contrast_from="given")
+    if len(named) > 1:
+        raise InputError(
+            expected="volumes of one contrast",
+            found="dark in some headers and bright in others",
+            todo="Classify each in a job of its own, or give contrast=dark or bright.",
+        )
+    if named and None not in stated:
+        return replace(facts, contrast=named.pop(), contrast_from="the files' headers")
+    return _voted(job)
+
+
+def _voted(job: Job) -> Facts:
+    """By particles from all over the job; what cannot be decided is taken to be as in training."""
+    vote = vote_contrast(_sample(job))
+    words = f"{vote.dark} of {vote.dark + vote.bright} boxes dark, {vote.bright} bright"
+    if vote.verdict:
+        return replace(job.facts, contrast=vote.verdict, contrast_from=f"a vote: {words}")
+    warning = f"contrast: no clear vote ({words}), taken to be the model's: {job.facts.contrast}"
+    return replace(job.facts, contrast_from="the model", warnings=(*job.facts.warnings, warning))
+
+
+def _sample(job: Job) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+    """(n, d, d, d) of up to 256 particles."""
+    count = len(job.shards)
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _SHARDS)).astype(int))
+    return np.concatenate([_few(job, shard) for shard in chosen.tolist()])
+
+
+def _few(job: Job, shard: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+    task = job.task(shard)
+    step = -(-len(task.places) // _OF_EACH)
+    few = replace(task, places=task.places[::step])
+    return np.concatenate([block.volumes for block in read_blocks(job, few, _OF_EACH)])

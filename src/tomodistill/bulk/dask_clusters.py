@@ -1,0 +1,169 @@
+"""Dask clusters: started on this machine, through a batch system, or found running."""
+
+import hashlib
+import logging
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from multiprocessing.resource_tracker import ensure_running
+from pathlib import Path
+from typing import Any
+
+import dask
+import distributed
+from distributed import Client, LocalCluster, Nanny, SpecCluster
+from distributed.security import Security
+
+import tomodistill
+from tomodistill.bulk.cluster import LOCAL, ClusterConfig
+from tomodistill.bulk.dask_backend import Connection
+from tomodistill.bulk.dask_worker import Share, gpus
+from tomodistill.errors import InputError
+from tomodistill.inference.choice import AUTO
+from tomodistill.machine import cores
+
+_CONNECT = 10.0  # seconds until a scheduler must have answered
+_WORD = 60.0  # seconds between words about workers that do not come
+_END = 1.0  # seconds that a worker has to end, before it is killed
+_LOGGERS = ("distributed", "distributed.client", "tornado.application", "asyncio")
+_SETTINGS = {
+    "distributed.scheduler.allowed-failures": 0,  # whoever submits decides what is tried again
+    "distributed.scheduler.http.routes": [],  # nobody looks
+    "distributed.worker.http.routes": [],
+    "distributed.worker.profile.enabled": False,
+    "distributed.nanny.pre-spawn-environ": {},  # its way with memory makes NumPy slow
+    "distributed.comm.timeouts.connect": f"{_CONNECT:g}s",
+}
+
+
+def connected(config: ClusterConfig, job: Path) -> Connection:
+    """A client of these workers, of which at least one is there and runs this program.
+
+    Raises InputError if there is no such cluster, or its workers are of another version.
+    """
+    with ExitStack() as opened:
+        opened.enter_context(dask.config.set(_SETTINGS))
+        opened.enter_context(_quiet())
+        client = _client(config, job, opened)
+        _wait_for_one(client, config)
+        _check_program(client)
+        return Connection(client, opened.pop_all())
+
+
+def _client(config: ClusterConfig, job: Path, opened: ExitStack) -> Client:
+    if config.cluster == LOCAL:
+        with _unheard():
+            return _local(config, opened)
+    if config.batch_system:
+        from tomodistill.bulk.batch_system import submitted
+
+        with _unheard():
+            return opened.enter_context(_of(submitted(config, job, opened)))
+    return opened.enter_context(_found(config))
+
+
+def _local(config: ClusterConfig, opened: ExitStack) -> Client:
+    """On loopback, with a key that only its own workers get: others may use this machine."""
+    automatic = len(gpus()) or cores()
+    count = automatic if config.workers == AUTO else int(config.workers)
+    cluster = LocalCluster(
+        n_workers=count,
+        threads_per_worker=1,
+        memory_limit=None,
+        worker_class=_Keeper,
+        security=Security.temporary(),
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"dashboard": False},
+        silence_logs=logging.CRITICAL,
+    )
+    client = opened.enter_context(_of(opened.enter_context(cluster)))
+    client.register_plugin(Share(count))
+    return client
+
+
+def _of(cluster: SpecCluster) -> Client:
+    return Client(cluster, set_as_default=False)
+
+
+class _Keeper(Nanny):
+    """Starts a worker again that was killed, and does not wait for the shard of one that shall end.
+
+    Workers end by themselves when this process does, even if it is killed.
+    """
+
+    async def close(self, timeout: float = _END, reason: str = "nanny-close") -> Any:
+        return await super().close(timeout=timeout, reason=reason)
+
+
+def _found(config: ClusterConfig) -> Client:
+    named = {"scheduler_file": config.scheduler_file} if config.scheduler_file else {}
+    address = None if named else config.cluster
+    try:
+        return Client(address, timeout=_CONNECT, set_as_default=False, **named)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            expected="a Dask scheduler that answers",
+            found=f"none at {config.cluster}",
+            todo="Start one (dask scheduler), or correct cluster=tcp://host:port.",
+        ) from error
+
+
+def _wait_for_one(client: Client, config: ClusterConfig) -> None:
+    began = time.monotonic()
+    while True:
+        try:
+            client.wait_for_workers(1, timeout=_WORD)
+            return
+        except TimeoutError:
+            minutes = (time.monotonic() - began) / 60
+            print(f"no worker of {config.cluster} after {minutes:.0f} min; waiting", flush=True)
+
+
+def _check_program(client: Client) -> None:
+    """Raises InputError if a worker that is there has another program, or none."""
+    here = program()
+    try:
+        others = {str(found) for found in client.run(program).values() if found != here}
+    except Exception as error:  # whatever a worker without this package says
+        others = {f"{type(error).__name__}: {error}"}
+    if others:
+        raise InputError(
+            expected=f"workers with {here}",
+            found="; ".join(sorted(others)),
+            todo="Start them from this checkout: PYTHONPATH=src of the same environment.",
+        )
+
+
+def program() -> str:
+    """What a process runs: all that must be the same in client and workers."""
+    content = hashlib.sha256()
+    for path in sorted(Path(tomodistill.__file__).parent.rglob("*.py")):
+        content.update(path.read_bytes())
+    version = f"tomodistill {tomodistill.__version__} of sources {content.hexdigest()[:12]}"
+    return f"{version}, distributed {distributed.__version__}"
+
+
+@contextmanager
+def _unheard() -> Iterator[None]:
+    """Threads and processes that start within the block never hear Ctrl-C: this one ends them."""
+    ensure_running()  # would let signals through again when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A worker that dies is this program's business, and told in its own words."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,59 @@
+"""What runs in the worker processes of a cluster."""
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+
+from distributed import Worker, WorkerPlugin
+from threadpoolctl import threadpool_limits
+
+from tomodistill.bulk.backends import Compute, Outcome, attempt
+from tomodistill.machine import cores
+
+_one_at_a_time = Lock()  # a shard uses all cores of its process, and memory for one
+
+
+def compute_here(compute: Compute, job: Path, shard: int) -> Outcome:
+    """The outcome of one shard, computed with all cores that this worker has."""
+    with _one_at_a_time, threadpool_limits(cores()):  # Dask sets one thread
+        return attempt(compute, job, shard)
+
+
+@dataclass
+class Share(WorkerPlugin):
+    """A worker's part of its machine: cores, and a GPU if there are some, of its own.
+
+    It is one of `processes` that started together and have numbers at the end of their names.
+    """
+
+    processes: int
+    name = "tomodistill"
+
+    def setup(self, worker: Worker) -> None:
+        """Called once in each worker process, before any shard."""
+        if self.processes > 1:
+            self._take(int(str(worker.name).rpartition("-")[2]))
+
+    def _take(self, number: int) -> None:
+        usable = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, usable[number :: self.processes] or usable)
+        if devices := gpus():
+            os.environ["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
+
+
+def gpus() -> list[str]:
+    """Names of NVIDIA's devices that this process may use, as CUDA_VISIBLE_DEVICES has them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name for name in named.split(",") if name not in ("", "-1")]
+    if find_spec("pynvml") is None:
+        return []
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return [str(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    except pynvml.NVMLError:
+        return []

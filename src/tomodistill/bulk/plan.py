@@ -1,0 +1,153 @@
+"""From what a user names to a job: every particle has its place, before anything is computed.
+
+Lists are read one after the other, so that memory is bounded by the longest. Within a list
+particles are ordered by file and place: a tomogram is opened once, and its pages are read once.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomodistill import places
+from tomodistill.bulk.config import BulkConfig
+from tomodistill.bulk.contrast import decide_contrast
+from tomodistill.bulk.inputs import Input, list_stamp, read_inputs
+from tomodistill.bulk.job import (
+    MODEL,
+    PLAN,
+    Facts,
+    Job,
+    plan_files,
+    write_job,
+)
+from tomodistill.bulk.reading import edge_to_read
+from tomodistill.errors import InputError
+from tomodistill.inference.preparation import used_box
+from tomodistill.inference.version import Manifest, read_manifest
+from tomodistill.subtomograms.files import remove_abandoned
+from tomodistill.subtomograms.spacing import same_spacing
+
+_PLANNING = ".planning-"
+
+
+def plan(folder: Path, config: BulkConfig, *, version: Path, model: str) -> Job:
+    """The job of this `config` in `folder`, with the model of the folder `version`.
+
+    Nothing stands before all of it does; of several processes that plan at once the first wins.
+    Raises InputError for whatever stands against the files, before anything is computed.
+    """
+    places.writable(folder, flag="out")
+    remove_abandoned(folder, f"{_PLANNING}*")
+    draft = folder / f"{_PLANNING}{uuid.uuid4().hex}"
+    (draft / PLAN).mkdir(parents=True)
+    try:
+        shutil.copytree(version, draft / MODEL)
+        _write(draft, config, read_manifest(draft / MODEL), model)
+        _publish(draft / PLAN, folder / PLAN)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return Job.open(folder)
+
+
+def check_same(job: Job, config: BulkConfig) -> None:
+    """Raises InputError unless `config` is the job's, and its lists are as they were."""
+    for field in fields(config):
+        was, wanted = getattr(job.config, field.name), getattr(config, field.name)
+        if was != wanted:
+            raise InputError(
+                expected=f"{field.name}={was}, with which the job in {job.folder} began",
+                found=f"{field.name}={wanted}",
+                todo="Give another folder with out=, or the flags of that job.",
+            )
+    for listed in job.lists:
+        if listed.stamp and listed.stamp != list_stamp(Path(listed.path)):
+            raise InputError(
+                expected="lists as they were when the job was planned",
+                found=f"a changed or missing one: {listed.path}",
+                todo="Put it back, or plan anew with another out=FOLDER.",
+            )
+
+
+def _write(draft: Path, config: BulkConfig, manifest: Manifest, model: str) -> None:
+    inputs = _written(draft, read_inputs(config))
+    lists, tables, spacings, contrasts, edges, cropped = [], [], set(), set(), set(), False
+    for at, given in enumerate(inputs):
+        lists.append(given.listed)
+        tables.append(_shards(at, given, config.shard))
+        spacings |= {file.voxel_spacing for file in given.files}
+        contrasts |= {file.contrast for file in given.files}
+        edges |= {file.edge for file in given.files if file.edge}
+        cropped = given.cropped
+    spacing = _one_spacing(spacings, config, manifest)
+    for edge in edges or {edge_to_read(manifest, spacing)}:
+        used_box(manifest, (1, edge, edge, edge), spacing)  # refuses what the model cannot take
+    facts = Facts(cropped, spacing, manifest.contrast, contrast_from="")
+    write = partial(
+        write_job,
+        draft,
+        config,
+        model=model,
+        lists=tuple(lists),
+        shards=np.concatenate(tables),
+    )
+    write(facts=decide_contrast(write(facts=facts), contrasts))
+
+
+def _written(draft: Path, inputs: Iterable[Input]) -> Iterator[Input]:
+    """The same, their places on the disk."""
+    for at, given in enumerate(inputs):
+        to_places, to_files = plan_files(draft, at)
+        np.save(to_places, given.places)
+        np.save(to_files, given.file_table())
+        yield given
+
+
+def _shards(at: int, given: Input, size: int) -> NDArray[np.int64]:
+    """(s, 3) list, first and last place. A tomogram begins a shard: one that is damaged takes no
+    particles of others with it.
+    """
+    files = given.places["file"]
+    count = len(files)
+    begins = np.flatnonzero(np.diff(files, prepend=-1)) if given.cropped else np.array([0])
+    ends = [*begins[1:].tolist(), count]
+    edges = [
+        (at, start, min(start + size, end))
+        for begin, end in zip(begins.tolist(), ends, strict=True)
+        for start in range(begin, end, size)
+    ]
+    return np.array(edges, np.int64)
+
+
+def _one_spacing(stated: set[float | None], config: BulkConfig, manifest: Manifest) -> float:
+    """Å of every volume; None among `stated` where a file states none."""
+    if config.voxel_spacing:
+        return config.voxel_spacing
+    known = sorted(spacing for spacing in stated if spacing)
+    if known and not same_spacing(known[0], known[-1]):
+        raise InputError(
+            expected="volumes of one voxel spacing",
+            found=", ".join(f"{spacing:.4g}" for spacing in known[:5]) + " Å",
+            todo="Classify each in a job of its own, or give voxel_spacing= if headers are wrong.",
+        )
+    if None in stated:
+        raise InputError(
+            expected="a voxel spacing in every header or list",
+            found="none in some of them" if known else "none in any of them",
+            todo=f"Give voxel_spacing= in Å; the model's is {manifest.voxel_spacing:g}.",
+        )
+    return float(np.median(known))
+
+
+def _publish(made: Path, wanted: Path) -> None:
+    try:
+        os.rename(made, wanted)
+    except OSError:
+        if not wanted.is_dir():  # else another process was faster
+            raise

@@ -1,0 +1,105 @@
+"""The volumes of planned particles, block by block: cut out of tomograms, or boxes as they are."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomodistill.bulk.job import Job, Task
+from tomodistill.bulk.results import Reason
+from tomodistill.errors import InputError
+from tomodistill.inference.version import Manifest
+from tomodistill.subtomograms.volumes import LARGEST_VALUE
+from tomodistill.tomograms.cropping import crop, edge_spanning
+from tomodistill.tomograms.files import open_volume
+from tomodistill.tomograms.volume_file import VolumeFile
+
+# Of one volume file when it was planned.
+FILE_FIELDS = [("voxel_spacing", "<f8"), ("size", "<i8"), ("changed", "<i8")]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some particles of a shard, in its order."""
+
+    volumes: NDArray[np.float32]  # (m, d, d, d) as stored, those that can be classified alone
+    reasons: NDArray[np.uint8]  # (n,) Reason of all; m of them are classified
+
+
+def read_blocks(job: Job, task: Task, size: int) -> Iterator[Block]:
+    """All particles of a task, at most `size` at a time, of one file that is open meanwhile.
+
+    Raises InputError for a file that is gone, was changed since it was planned, or is truncated.
+    """
+    edges = np.flatnonzero(np.diff(task.places["file"])) + 1
+    for start, stop in pairwise([0, *edges.tolist(), len(task.places)]):
+        of_file = task.places[start:stop]
+        with _opened(job, task.files[int(of_file["file"][0])]) as file:
+            for first in range(0, len(of_file), size):
+                yield _block(job, file, of_file["at"][first : first + size])
+
+
+def file_stamp(path: Path) -> tuple[int, int]:
+    """Bytes of a file and when it was changed, in ns; of a folder (Zarr) that it is one."""
+    known = path.stat()
+    return (0, 0) if path.is_dir() else (known.st_size, known.st_mtime_ns)
+
+
+def edge_to_read(manifest: Manifest, voxel_spacing: float) -> int:
+    """Voxels of `voxel_spacing` Å that span the model's box. Raises InputError for coarser ones."""
+    return edge_spanning(
+        manifest.box, model_spacing=manifest.voxel_spacing, tomogram_spacing=voxel_spacing
+    )
+
+
+def _opened(job: Job, planned: NDArray[np.void]) -> VolumeFile:
+    path = Path(planned["path"].tobytes().rstrip(b"\0").decode())
+    try:
+        stamp = file_stamp(path)
+    except OSError as error:
+        raise _refusal("a file that was there when the job was planned", f"none: {path}") from error
+    if stamp != (int(planned["size"]), int(planned["changed"])):
+        raise _refusal("a file as it was when the job was planned", f"a changed one: {path}")
+    return open_volume(path, dataset=job.config.dataset_name)
+
+
+def _block(job: Job, file: VolumeFile, at: NDArray[np.float64]) -> Block:
+    """Of particles `at` (n, 3): centres in the tomogram, or positions in a stack of boxes."""
+    if job.facts.cropped:
+        edge = edge_to_read(job.manifest, job.facts.voxel_spacing)
+        crops = crop(file.array, at, edge=edge, options=job.config.cropping())
+        volumes, outside = crops.volumes, crops.outside
+    else:
+        volumes, outside = _boxes(file, at[:, 0].astype(np.int64)), np.zeros(len(at))
+        volumes = volumes[:, ::-1] if job.config.handedness == "mirrored" else volumes
+    reasons = _reasons(volumes, outside, drop=job.config.border == "drop")
+    return Block(volumes[reasons <= Reason.PADDED], reasons)
+
+
+def _boxes(file: VolumeFile, positions: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(n, d, d, d) of a stack, or of a file with one box alone."""
+    array: Any = file.array
+    chosen = [array[i] for i in positions] if file.holds == "volumes" else [array[:]]
+    return np.stack([np.asarray(box, np.float32) for box in chosen])
+
+
+def _reasons(
+    volumes: NDArray[np.float32], outside: NDArray[np.floating], *, drop: bool
+) -> NDArray[np.uint8]:
+    reasons = np.where(outside > 0, Reason.PADDED, Reason.CLASSIFIED)
+    low, high = volumes.min(axis=(1, 2, 3)), volumes.max(axis=(1, 2, 3))  # NaN stays NaN
+    reasons[low == high] = Reason.CONSTANT
+    reasons[~((low >= -LARGEST_VALUE) & (high <= LARGEST_VALUE))] = Reason.NOT_FINITE
+    if drop:
+        reasons[outside > 0] = Reason.DROPPED
+    return reasons.astype(np.uint8)
+
+
+def _refusal(expected: str, found: str) -> InputError:
+    return InputError(
+        expected=expected, found=found, todo="Put it back, or plan anew with another out=FOLDER."
+    )

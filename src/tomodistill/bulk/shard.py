@@ -1,0 +1,119 @@
+"""One shard from volumes to results; each process loads the model once."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomodistill.bulk.backends import Outcome
+from tomodistill.bulk.job import MODEL, Job
+from tomodistill.bulk.reading import Block, read_blocks
+from tomodistill.bulk.results import NOT_CLASSIFIED, Reason, Results, write_results
+from tomodistill.inference.classifier import Classifier
+
+T = TypeVar("T")
+_END = object()
+_BLOCK = 64  # volumes in memory at a time, unless the engine is quicker with more
+_BLOCK_BYTES = 2**26  # and no more than this, whatever the engine would like
+
+
+def compute_shard(folder: Path, shard: int) -> Outcome:
+    """Classify the particles of a shard and write what came out; nothing if it stands.
+
+    Raises whatever stands against it.
+    """
+    job = _job(folder)
+    path = job.shard_path(shard)
+    if path.exists():
+        return Outcome(shard)
+    seconds: dict[str, float] = defaultdict(float)
+    results = _classify(job, _classifier(folder), shard, seconds)
+    began = time.perf_counter()
+    write_results(path, results, job=job.digest, shard=shard)
+    seconds["write"] += time.perf_counter() - began
+    return Outcome(shard, items=len(results.rows), seconds=dict(seconds))
+
+
+@lru_cache(maxsize=1)
+def _job(folder: Path) -> Job:
+    return Job.open(folder)
+
+
+@lru_cache(maxsize=1)
+def _classifier(folder: Path) -> Classifier:
+    config = _job(folder).config
+    return Classifier.load(folder / MODEL, engine=config.engine, precision=config.precision)
+
+
+def _classify(job: Job, model: Classifier, shard: int, seconds: dict[str, float]) -> Results:
+    task = job.task(shard)
+    size = block_size(model, job.manifest.box)
+    blocks = _ahead(_timed(read_blocks(job, task, size), seconds))
+    reasons, logits = [], []
+    for block in blocks:
+        reasons.append(block.reasons)
+        logits.append(_logits(job, model, block, seconds))
+    return _results(job, model, task.places["row"], np.concatenate(reasons), np.concatenate(logits))
+
+
+def block_size(model: Classifier, box: int) -> int:
+    """Volumes that are read and classified at a time."""
+    return min(max(model.engine.batch, _BLOCK), max(_BLOCK_BYTES // (4 * box**3), 1))
+
+
+def _logits(
+    job: Job, model: Classifier, block: Block, seconds: dict[str, float]
+) -> NDArray[np.float32]:
+    began = time.perf_counter()
+    logits = model.logits(
+        block.volumes, voxel_spacing=job.facts.voxel_spacing, contrast=job.facts.contrast
+    )
+    seconds["classify"] += time.perf_counter() - began
+    return logits
+
+
+def _results(
+    job: Job,
+    model: Classifier,
+    rows: NDArray[np.int64],
+    reasons: NDArray[np.uint8],
+    logits: NDArray[np.float32],
+) -> Results:
+    """Of all n particles; `logits` (m, classes) are of those that were classified."""
+    shares = job.config.shares
+    decisions = model.decisions(logits, priors=model.priors_of(shares) if shares else None)
+    there = reasons <= Reason.PADDED
+    classes = np.full(len(rows), NOT_CLASSIFIED, np.int16)
+    probabilities = np.full((len(rows), logits.shape[1]), np.nan, np.float32)
+    scores = np.full(len(rows), np.nan)
+    classes[there], probabilities[there] = decisions.classes, decisions.probabilities
+    if decisions.scores is not None:
+        scores[there] = decisions.scores
+    engine = model.engine
+    made_by = f"{engine.name} in {engine.precision} on {engine.device}"
+    return Results(np.asarray(rows), classes, probabilities, scores, reasons, made_by)
+
+
+def _timed(blocks: Iterator[Block], seconds: dict[str, float]) -> Iterator[Block]:
+    while True:
+        began = time.perf_counter()
+        block = next(blocks, None)
+        seconds["read"] += time.perf_counter() - began
+        if block is None:
+            return
+        yield block
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one made by a thread meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, _END)
+        while (item := coming.result()) is not _END:
+            coming = pool.submit(next, items, _END)
+            yield item  # type: ignore[misc]

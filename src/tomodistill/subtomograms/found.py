@@ -1,0 +1,166 @@
+"""Experimental subtomograms where they lie: boxes in files, or particles in tomograms."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tomodistill.errors import InputError
+from tomodistill.particles.lists import Names
+from tomodistill.subtomograms.ingestion import Ingestion
+from tomodistill.subtomograms.preprocessing import Contrast
+from tomodistill.subtomograms.row_file import rows_per_block
+from tomodistill.subtomograms.spacing import same_spacing
+from tomodistill.tomograms.boxes import BoxFile
+from tomodistill.tomograms.cropping import Crops, crop
+from tomodistill.tomograms.files import open_volume
+from tomodistill.tomograms.volume_file import VolumeFile
+
+_DIGITS = 4  # of Å: what a header rounds to float32 is the same in every set
+NO_CLASS = ""  # of an item that is not labelled
+NO_TOMOGRAM = ""  # of an item that comes from nobody knows where
+
+
+@dataclass(frozen=True)
+class Found:
+    """n subtomograms, ordered as they lie on the disk, and what is said of each."""
+
+    files: tuple[Path, ...]
+    file: NDArray[np.int64]  # (n,) which of the files
+    at: NDArray[np.float64]  # (n, 3) z, y, x of the centre in voxels; position in a file of boxes
+    edge: int  # voxels of the boxes; 0: they are cropped from tomograms
+    voxel_spacing: float  # Å
+    contrast: Contrast | None  # None: not stated
+    ids: Names  # (n,) unique
+    classes: Names  # (n,) what the source calls the class; NO_CLASS
+    tomograms: Names  # (n,) NO_TOMOGRAM
+    angles: NDArray[np.float64]  # (n, 3) rot, tilt, psi: degrees, as RELION's; NaN: not known
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: NDArray[np.int64]) -> "Found":
+        """Those at the positions `rows` alone."""
+        names = ("file", "at", "ids", "classes", "tomograms", "angles")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+
+def read_found(
+    found: Found, edge: int, config: Ingestion, *, start: int = 0
+) -> Iterator[tuple[int, Crops]]:
+    """Position of the first, and boxes (m, e, e, e) as they lie, block by block from `start` on.
+
+    Of larger boxes than `edge` voxels the middle is taken. One file is open at a time.
+    """
+    changes = np.flatnonzero(np.diff(found.file[start:])) + 1 + start
+    size = rows_per_block(4 * max(edge, found.edge) ** 3)
+    for first, last in pairwise([start, *changes.tolist(), len(found)]):
+        path = found.files[found.file[first]]
+        with open_volume(path, dataset=config.dataset_name) as file:
+            for row in range(first, last, size):
+                yield row, _read(file, found, slice(row, min(row + size, last)), edge, config)
+
+
+def _read(file: VolumeFile, found: Found, rows: slice, edge: int, config: Ingestion) -> Crops:
+    at = found.at[rows]
+    if not found.edge:
+        return crop(file.array, at, edge=edge, options=config.cropping())
+    first = (found.edge - edge) // 2
+    middle = (slice(first, first + edge),) * 3
+    boxes = (_box(file, int(position), middle) for position in at[:, 0])
+    with np.errstate(over="ignore"):  # what float32 cannot hold is left out as not finite
+        volumes = np.stack([np.asarray(box, np.float32) for box in boxes])
+    if config.handedness == "mirrored":
+        volumes = volumes[:, ::-1]
+    return Crops(volumes, np.zeros(len(at)), np.ones(len(at), bool))
+
+
+def _box(file: VolumeFile, position: int, middle: tuple[slice, ...]) -> Any:
+    return file.array[(position, *middle) if file.holds == "volumes" else middle]
+
+
+def found_boxes(
+    files: Sequence[BoxFile],
+    file: NDArray[np.int64],
+    position: NDArray[np.int64],
+    *,
+    ids: Names,
+    classes: Names,
+    tomograms: Names,
+    config: Ingestion,
+    angles: NDArray[np.float64] | None = None,
+    listed_spacing: float | None = None,
+) -> Found:
+    """Boxes at `position` (n,) of `file` (n,), and what is known of each.
+
+    `listed_spacing` in Å: of them all, where a list says it. Raises InputError for boxes of several
+    sizes, voxel spacings or contrasts.
+    """
+    _check_edges(files)
+    order = np.lexsort((position, file))
+    stated = {of.path: listed_spacing or of.voxel_spacing for of in files}
+    found = Found(
+        files=tuple(of.path for of in files),
+        file=file,
+        at=np.pad(position[:, None].astype(np.float64), ((0, 0), (0, 2))),
+        edge=files[0].edge,
+        voxel_spacing=one_spacing(stated, config),
+        contrast=one_contrast({of.contrast for of in files}),
+        ids=ids,
+        classes=classes,
+        tomograms=tomograms,
+        angles=np.full((len(ids), 3), np.nan) if angles is None else angles,
+    )
+    return found.take(order)
+
+
+def _check_edges(files: Sequence[BoxFile]) -> None:
+    for other in files[1:]:
+        if other.edge != files[0].edge:
+            raise InputError(
+                expected=f"boxes of one size: {files[0].edge} voxels as in {files[0].path}",
+                found=f"{other.edge} voxels in {other.path}",
+                todo="Ingest them one after the other with box=, and train on both sets with "
+                "data=ONE,OTHER.",
+            )
+
+
+def one_spacing(stated: Mapping[Path, float | None], config: Ingestion) -> float:
+    """Å, that of all files. Raises InputError where they differ or none is known."""
+    known = {path: spacing for path, spacing in stated.items() if spacing}
+    if config.file_spacing or not known:
+        return _given_spacing(config)
+    (one, first), *others = known.items()
+    for other, spacing in others:
+        if not same_spacing(spacing, first):
+            raise InputError(
+                expected=f"files of one voxel spacing: {first:.4g} Å as in {one}",
+                found=f"{spacing:.4g} Å in {other}",
+                todo="Ingest them one after the other with box= and voxel_spacing=, and train on "
+                "both sets with data=ONE,OTHER.",
+            )
+    return round(first, _DIGITS)
+
+
+def _given_spacing(config: Ingestion) -> float:
+    given = config.file_spacing or config.voxel_spacing
+    if not given:
+        raise InputError(
+            expected="a voxel spacing", found="none in the files", todo="Give file_spacing= in Å."
+        )
+    return given
+
+
+def one_contrast(stated: set[Contrast | None]) -> Contrast | None:
+    """What all files state; None where one does not. Raises InputError where they differ."""
+    if len(stated - {None}) > 1:
+        raise InputError(
+            expected="files of one contrast",
+            found="dark in some headers and bright in others",
+            todo="Ingest them one after the other, or give contrast=dark or bright.",
+        )
+    return next(iter(stated)) if len(stated) == 1 else None

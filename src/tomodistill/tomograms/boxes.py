@@ -1,0 +1,136 @@
+"""Subtomograms as files: one box in each, or stacks of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tomodistill.errors import InputError
+from tomodistill.subtomograms.preprocessing import Contrast
+from tomodistill.tomograms.files import open_volume
+from tomodistill.tomograms.named import located, named_files
+from tomodistill.tomograms.volume_file import VolumeFile, refusal
+
+_SHOWN = 5  # of what is missing
+_EXTRACT = (
+    "Extract 3-D subtomograms (RELION 5: write output as 2D stacks: No), or give the tomograms "
+    "with tomograms= and crop at the list's coordinates."
+)
+
+
+@dataclass(frozen=True)
+class BoxFile:
+    """A file of cubic boxes, and what it says of them."""
+
+    path: Path
+    count: int
+    edge: int  # voxels
+    voxel_spacing: float | None  # Å; None: not stated
+    contrast: Contrast | None  # None: not stated
+
+
+@dataclass(frozen=True)
+class ListedBoxes:
+    """Where each of n listed boxes is."""
+
+    files: tuple[BoxFile, ...]
+    file: NDArray[np.int32]  # (n,) index into `files`
+    position: NDArray[np.int64]  # (n,) in that file, counted from 0
+
+
+def box_files(where: str, *, dataset: str = "") -> tuple[BoxFile, ...]:
+    """The boxes of a folder, or of files and patterns by comma, in the natural order of names.
+
+    `dataset` as in `open_volume`. Raises InputError for what is no file of cubic boxes.
+    """
+    return tuple(_box_file(path, dataset) for path in named_files(where))
+
+
+def listed_boxes(images: NDArray[np.object_], *, beside: Path, dataset: str = "") -> ListedBoxes:
+    """The boxes of a list's image names (n,): "box.mrc", or "7@stack.mrc", counted from 1.
+
+    Names count from here, from the list's folder (`beside`), or from one above it. Raises InputError for files that are
+    missing or no boxes, and for positions that are not in them.
+    """
+    parts = [name.rpartition("@") for name in images]
+    file, names = pd.factorize(np.array([name for *_, name in parts], object))
+    files = tuple(_box_file(path, dataset) for path in _there(names.tolist(), beside))
+    position = np.array([_position(number) for number, *_ in parts], np.int64)
+    _check_positions(images, files, file, position)
+    return ListedBoxes(files, file.astype(np.int32), np.maximum(position, 0))
+
+
+def read_boxes(
+    file: BoxFile, positions: NDArray[np.int64], *, dataset: str = ""
+) -> NDArray[np.float32]:
+    """(m, d, d, d) boxes at those positions of a file, in their order.
+
+    Raises InputError if the file is another by now.
+    """
+    boxes = np.empty((len(positions), *[file.edge] * 3), np.float32)
+    with open_volume(file.path, dataset=dataset) as opened, np.errstate(over="ignore"):
+        _check_boxes(opened)
+        if _count(opened) != file.count or opened.array.shape[-1] != file.edge:
+            raise refusal(file.path, f"{file.count} boxes", "others", "It has changed: try again.")
+        for box, position in zip(boxes, positions.tolist(), strict=True):
+            box[...] = opened.array[position] if opened.holds == "volumes" else opened.array[:]
+    return boxes
+
+
+def _box_file(path: Path, dataset: str) -> BoxFile:
+    with open_volume(path, dataset=dataset) as opened:
+        _check_boxes(opened)
+        edge = int(opened.array.shape[-1])
+        return BoxFile(path, _count(opened), edge, opened.voxel_spacing, opened.contrast)
+
+
+def _count(opened: VolumeFile) -> int:
+    return int(opened.array.shape[0]) if opened.holds == "volumes" else 1
+
+
+def _check_boxes(opened: VolumeFile) -> None:
+    shape = tuple(opened.array.shape)
+    if opened.holds == "images":
+        raise refusal(opened.path, "boxes", f"a stack of {shape[0]} 2-D images", _EXTRACT)
+    if len(set(shape[-3:])) > 1:
+        todo = "A stack of boxes in .mrc has ISPG 401 and MZ of d. To crop from it, use tomograms=."
+        raise refusal(opened.path, "boxes (d, d, d) or (n, d, d, d)", f"shape {shape}", todo)
+
+
+def _there(names: list[str], folder: Path) -> Iterator[Path]:
+    paths = {name: located(name, folder) for name in names}
+    missing = [name for name, path in paths.items() if path is None]
+    if missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise InputError(
+            expected=f"the files that the list in {folder} names",
+            found=f"none of {', '.join(missing[:_SHOWN])}{more}, here or in a folder above it",
+            todo="Run from the folder that the names count from, or give the tomograms.",
+        )
+    return (path for path in paths.values() if path)
+
+
+def _position(number: str) -> int:
+    """From 0; −1 where the name has none."""
+    return int(number) - 1 if number.isdecimal() else -1
+
+
+def _check_positions(
+    images: NDArray[np.object_],
+    files: tuple[BoxFile, ...],
+    file: NDArray[np.intp],
+    position: NDArray[np.int64],
+) -> None:
+    counts = np.array([each.count for each in files], np.int64)[file]
+    numbered = np.array(["@" in name for name in images], bool)
+    wrong = (position >= counts) | (position < 0) & (numbered | (counts > 1))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InputError(
+            expected=f"one of the {counts[row]} boxes of a file, 1@FILE the first",
+            found=f"{images[row]}",
+            todo="Correct the list.",
+        )

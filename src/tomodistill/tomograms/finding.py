@@ -1,0 +1,96 @@
+"""Which file is the tomogram that a particle list names."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from tomodistill.errors import InputError
+from tomodistill.tomograms.files import is_volume_name
+from tomodistill.tomograms.mrc import COMPRESSED, OF_IMAGES
+from tomodistill.tomograms.named import named_files
+from tomodistill.tomograms.relion import FoundTomogram, read_tomograms
+
+_SHOWN = 5  # of what is missing
+_OF_LISTS = (".tomostar",)  # suffixes of names in lists, beside those of volume files
+_RELION = "rec_"  # before the names of its reconstructions
+# After a name: a word on how the tomogram was made. A number alone is another tomogram.
+_WORDS = re.compile(r"(?![_. -]\d+([_ -]|$))[^0-9A-Za-z].*")
+_HALF = re.compile(r"(^|[^0-9a-z])(evn|odd|even|half[-_]?[12])([^0-9a-z]|$)", re.IGNORECASE)
+
+
+def find_tomograms(names: Iterable[str], where: str) -> dict[str, FoundTomogram]:
+    """The tomogram of each name: in a folder, of files or patterns by comma, or as RELION's
+    tomograms.star says.
+
+    A file has the name that a list uses, with or without a suffix, RELION's rec_ before it, or
+    words after it that do not begin with a number of their own: TS_1 is TS_1.mrc, rec_TS_1.mrc,
+    TS_1_bin4.rec or TS_1_10.00Apx.mrc, but not TS_10.mrc or TS_1_2.mrc. The better match serves,
+    then the one in the upper folder; half maps serve where there is nothing else. One file serves
+    the only name; stacks of images (.st, .ali, .mrcs) serve none. Raises InputError for names
+    without a file, and for those with several.
+    """
+    wanted = list(dict.fromkeys(names))
+    found = read_tomograms(Path(where), wanted) if _is_list(where) else _by_name(wanted, where)
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise InputError(
+            expected=f"a tomogram for every name in the list, in {where}",
+            found=f"none for {', '.join(missing[:_SHOWN])}{more}",
+            todo="Correct tomograms=, or take these particles out of the list.",
+        )
+    return found
+
+
+def _is_list(where: str) -> bool:
+    return where.endswith(".star")
+
+
+def _by_name(names: list[str], where: str) -> dict[str, FoundTomogram]:
+    files = [path for path in named_files(where, deep=True) if path.suffix not in OF_IMAGES]
+    if len(files) == len(names) == 1:
+        return {names[0]: FoundTomogram(files[0])}
+    best = {name: _best(name, files) or _itself(name) for name in names}
+    return {name: FoundTomogram(path) for name, path in best.items() if path}
+
+
+def _best(name: str, files: list[Path]) -> Path | None:
+    ranked = [(rank, path) for path in files if (rank := _rank(name, path)) is not None]
+    if not ranked:
+        return None
+    first = min(rank for rank, _ in ranked)
+    best = [path for rank, path in ranked if rank == first]
+    if len(best) > 1:
+        raise InputError(
+            expected=f"one tomogram of the name {name}",
+            found=f"{len(best)}: {best[0]} and {best[1]}",
+            todo="Give a pattern with tomograms= that matches the right ones alone.",
+        )
+    return best[0]
+
+
+def _itself(name: str) -> Path | None:
+    """Some lists name whole paths."""
+    path = Path(name)
+    return path if path.is_absolute() and is_volume_name(path) and path.exists() else None
+
+
+def _rank(name: str, path: Path) -> tuple[bool, int, int] | None:
+    """The lower the better: whether a half map, how near the name, how deep; None: another's."""
+    listed, stem = Path(name.partition(":")[0]), _stem(path.name)  # IMOD's file.st:mrc
+    key = _stem(listed.name)
+    half = bool(_HALF.search(stem)) or any(_HALF.fullmatch(part) for part in path.parts[:-1])
+    if path.parts[-len(listed.parts) :] == listed.parts:
+        return half, 0, len(path.parts)
+    nearness = {key: 1, f"{_RELION}{key}": 2}.get(stem)
+    rest = stem.removeprefix(_RELION).removeprefix(key)
+    if nearness is None and stem.removeprefix(_RELION).startswith(key) and _WORDS.fullmatch(rest):
+        nearness = 3
+    return None if nearness is None else (half, nearness, len(path.parts))
+
+
+def _stem(name: str) -> str:
+    """Without the suffixes of volumes and lists; TS_1_10.00Apx has none."""
+    path = Path(name)
+    known = is_volume_name(path) or path.suffix in (*_OF_LISTS, *COMPRESSED)
+    return _stem(path.stem) if known else name

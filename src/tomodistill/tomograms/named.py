@@ -1,0 +1,53 @@
+"""The volume files that a user's words stand for: folders, patterns, files by comma."""
+
+import os
+import re
+from collections.abc import Iterator
+from glob import glob
+from pathlib import Path
+
+from tomodistill.errors import InputError
+from tomodistill.tomograms.files import is_volume_name
+from tomodistill.tomograms.ome_zarr import is_zarr
+
+
+def named_files(where: str, *, deep: bool = False) -> list[Path]:
+    """Volume files in the natural order of their names: those of a folder, with `deep` of folders
+    in it too, and of files and patterns by comma.
+
+    Raises InputError for a part of `where` that names none.
+    """
+    found: dict[Path, None] = {}
+    for part in filter(None, map(str.strip, where.split(","))):
+        whole = os.path.isdir(part) and not is_zarr(Path(part))
+        paths = _of_folder(Path(part), deep) if whole else map(Path, glob(part, recursive=True))
+        files = sorted(paths, key=_natural)
+        if not files:
+            raise InputError(
+                expected="volume files",
+                found=f"none: {part}",
+                todo="Correct the name of the file, folder or pattern.",
+            )
+        found |= dict.fromkeys(files)
+    return list(found)
+
+
+def located(name: str, folder: Path) -> Path | None:
+    """The file that a list in `folder` names: from here, from there, or from a folder above it,
+    such as the project's. None if there is none.
+    """
+    places = (Path(), folder, *folder.absolute().parents)
+    return next((place / name for place in places if (place / name).exists()), None)
+
+
+def _of_folder(folder: Path, deep: bool) -> Iterator[Path]:
+    """A Zarr store counts as a file: there may be a million in it."""
+    for here, folders, files in os.walk(folder):
+        stores = [name for name in folders if is_zarr(Path(here, name))]
+        yield from (Path(here, name) for name in (*stores, *files) if is_volume_name(Path(name)))
+        folders[:] = [name for name in folders if deep and name not in stores]
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """TS_2 before TS_10."""
+    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", str(path))]

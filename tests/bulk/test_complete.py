@@ -1,0 +1,161 @@
+"""A job from its plan to its lists: what the service and the evaluation say, bulk says too."""
+
+import json
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+
+from tests.bulk.synthetic import make_job, positions, write_inputs
+from tests.versions import BOX, SPACING, random_volumes
+from tomodistill.bulk.backends import Here
+from tomodistill.bulk.complete import Completed, complete, missing
+from tomodistill.bulk.config import BulkConfig
+from tomodistill.bulk.job import Job
+from tomodistill.bulk.merge import list_results
+from tomodistill.bulk.outputs import class_numbers_named, write_lists
+from tomodistill.bulk.page import write_page
+from tomodistill.bulk.plan import plan
+from tomodistill.bulk.progress import Progress
+from tomodistill.bulk.results import NOT_CLASSIFIED, Reason
+from tomodistill.bulk.shard import compute_shard
+from tomodistill.inference.classifier import Classifier
+from tomodistill.particles.reading import read_particles
+
+
+def done(job: Job) -> Completed:
+    return complete(job, lambda: Here(job.folder, compute_shard), Progress(job.particles, 0))
+
+
+def crops(folder: Path, at: np.ndarray) -> np.ndarray:
+    """(n, d, d, d), cut out by hand."""
+    volumes = {}
+    for name in ("one", "two"):
+        with mrcfile.open(folder / f"{name}.mrc") as file:
+            volumes[name] = np.array(file.data)
+    half = BOX // 2
+    return np.stack(
+        [
+            volumes[("one", "two")[i % 2]][tuple(slice(c - half, c - half + BOX) for c in where)]
+            for i, where in enumerate(at.tolist())
+        ]
+    )
+
+
+def test_bulk_says_what_the_classifier_says(tmp_path: Path, version: Path) -> None:
+    job = make_job(tmp_path, version)
+    completed = done(job)
+    assert completed.aside == {}
+    assert completed.particles == 20
+    wanted = Classifier.load(version, engine="openvino").decide(crops(tmp_path, positions(20)))
+    rows = list_results(job, 0)
+    np.testing.assert_allclose(rows["probabilities"], wanted.probabilities, atol=1e-6)
+    np.testing.assert_allclose(rows["score"], wanted.scores, atol=1e-6)
+    np.testing.assert_array_equal(rows["class"], wanted.classes)
+    assert set(wanted.classes) >= {0, 2}  # they differ
+
+
+def test_boxes_say_what_crops_say(tmp_path: Path, version: Path) -> None:
+    cropped = make_job(tmp_path, version)
+    np.save(tmp_path / "boxes.npy", crops(tmp_path, positions(20)))
+    config = BulkConfig(
+        particles=str(tmp_path / "boxes.npy"),
+        voxel_spacing=SPACING,
+        contrast="dark",
+        engine="openvino",
+    )
+    boxes = plan(tmp_path / "boxes", config, version=version, model="one")
+    done(cropped), done(boxes)
+    of_crops, of_boxes = list_results(cropped, 0), list_results(boxes, 0)
+    np.testing.assert_allclose(of_crops["probabilities"], of_boxes["probabilities"], atol=1e-6)
+
+
+def test_priors_of_the_user_count(tmp_path: Path, version: Path) -> None:
+    job = make_job(tmp_path, version, priors="ribosome:0.98")
+    done(job)
+    wanted = Classifier.load(version, engine="openvino").probabilities(
+        crops(tmp_path, positions(20)), priors={"ribosome": 0.98}
+    )
+    np.testing.assert_allclose(list_results(job, 0)["probabilities"], wanted, atol=1e-6)
+
+
+def test_what_stands_is_not_computed_again(tmp_path: Path, version: Path) -> None:
+    job = make_job(tmp_path, version)
+    done(job)
+    before = {shard: job.shard_path(shard).stat().st_mtime_ns for shard in missing_of_none(job)}
+    job.shard_path(1).write_bytes(b"damaged")
+    completed = done(job)
+    assert completed.particles == job.size(1)
+    for shard, changed in before.items():
+        assert (job.shard_path(shard).stat().st_mtime_ns == changed) == (shard != 1)
+
+
+def missing_of_none(job: Job) -> range:
+    assert missing(job) == []
+    return range(len(job.shards))
+
+
+def test_a_tomogram_that_is_gone_sets_its_own_shards_aside(tmp_path: Path, version: Path) -> None:
+    job = make_job(tmp_path, version)
+    (tmp_path / "two.mrc").rename(tmp_path / "away")
+    completed = done(job)
+    rows = list_results(job, 0)
+    assert len(completed.aside) == 3
+    assert all("none: " in why and "two.mrc" in why for why in completed.aside.values())
+    assert (rows["reason"][1::2] == Reason.SET_ASIDE).all()
+    assert (rows["reason"][::2] == Reason.CLASSIFIED).all()
+    (tmp_path / "away").rename(tmp_path / "two.mrc")
+    assert done(job).aside == {}
+    assert not list((job.folder / "set_aside").iterdir())
+    assert (list_results(job, 0)["reason"] == Reason.CLASSIFIED).all()
+
+
+def test_boxes_that_hold_nothing_do_not_stop_others(tmp_path: Path, version: Path) -> None:
+    boxes = random_volumes(6)
+    boxes[1], boxes[3, 5, 5, 5], boxes[4, 0, 0, 0] = 2.0, np.nan, np.inf
+    np.save(tmp_path / "boxes.npy", boxes)
+    config = BulkConfig(particles=str(tmp_path / "boxes.npy"), voxel_spacing=SPACING)
+    job = plan(tmp_path / "job", config, version=version, model="one")
+    done(job)
+    rows = list_results(job, 0)
+    wanted = [Reason.CLASSIFIED, Reason.CONSTANT, 0, Reason.NOT_FINITE, Reason.NOT_FINITE, 0]
+    np.testing.assert_array_equal(rows["reason"], wanted)
+    assert (rows["class"][[1, 3, 4]] == NOT_CLASSIFIED).all()
+    page = write_page(job, gathered := write_lists(job), done(job)).read_text()
+    assert "3 particles were not classified" in page
+    assert gathered.confidences.counts[-1] == 3
+
+
+@pytest.mark.parametrize("border", ["pad", "drop"])
+def test_borders_are_counted(tmp_path: Path, version: Path, border: str) -> None:
+    config = write_inputs(tmp_path)
+    star = Path(config.particles)
+    star.write_text(star.read_text() + "one 2 30 30\n")  # x near the border
+    changed = BulkConfig(**{**vars(config), "border": border})
+    job = plan(tmp_path / "job", changed, version=version, model="one")
+    completed = done(job)
+    gathered = write_lists(job)
+    reason = Reason.PADDED if border == "pad" else Reason.DROPPED
+    assert gathered.reasons == {Reason.CLASSIFIED: 20, reason: 1}
+    words = "1 boxes reach out" if border == "pad" else "reach out of their tomogram (border=drop)"
+    assert words in write_page(job, gathered, completed).read_text()
+
+
+def test_lists_come_out_as_they_came_in(tmp_path: Path, version: Path) -> None:
+    job = make_job(tmp_path, version)
+    completed = done(job)
+    gathered = write_lists(job)
+    names = class_numbers_named(job.manifest)
+    assert names == ("ribosome", "proteasome", "chaperonin", "unknown", "not_classified")
+    came, went = (
+        read_particles(path).blocks[""]
+        for path in (Path(job.lists[0].path), job.folder / "classified" / "list.star")
+    )
+    assert went[list(came)].equals(came)
+    numbers = np.where((rows := list_results(job, 0))["class"] < 0, 4, rows["class"] + 1)
+    np.testing.assert_array_equal(went["rlnClassNumber"].astype(int), numbers)
+    assert gathered.confidences.counts.sum() == 20
+    page = write_page(job, gathered, completed).read_text()
+    assert json.loads((job.folder / "plan" / "job.json").read_text())["digest"] in page
+    assert "list.star" in page or "one" in page

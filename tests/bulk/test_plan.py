@@ -1,0 +1,127 @@
+"""Planning: every particle has its place, and what is wrong is told before anything is computed."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import mrcfile
+import numpy as np
+import pytest
+
+from tests.bulk.synthetic import SIDE, make_job, positions, write_inputs, write_star, write_tomogram
+from tests.versions import BOX, SPACING
+from tomodistill.bulk.inputs import BOXES
+from tomodistill.bulk.job import Job
+from tomodistill.bulk.plan import check_same, plan
+from tomodistill.errors import InputError
+
+
+def test_every_particle_has_its_place_by_tomogram(tmp_path: Path, version: Path) -> None:
+    job = make_job(tmp_path, version)
+    at, order = positions(20), []
+    for shard in range(len(job.shards)):
+        task = job.task(shard)
+        files = {Path(task.files["path"][i].decode()).stem for i in task.places["file"].tolist()}
+        assert len(files) == 1  # a damaged tomogram takes no particles of others with it
+        for row, _, where in task.places.tolist():
+            assert files == {("one", "two")[row % 2]}
+            np.testing.assert_array_equal(where, at[row])
+            order.append(row)
+    assert sorted(order) == [*range(20)]
+    assert job.facts.voxel_spacing == SPACING
+    assert (job.facts.contrast, job.facts.contrast_from) == ("dark", "given")
+
+
+def test_the_same_flags_go_on_and_others_do_not(tmp_path: Path, version: Path) -> None:
+    job = make_job(tmp_path, version)
+    again = Job.open(job.folder)
+    assert again.digest == job.digest
+    check_same(again, job.config)
+    with pytest.raises(InputError, match="expected border=pad.*; found border=drop"):
+        check_same(again, replace(job.config, border="drop"))
+    Path(job.config.particles).write_text("data_\n")
+    with pytest.raises(InputError, match="a changed or missing one"):
+        check_same(again, job.config)
+
+
+def test_boxes_without_a_list_are_numbered(tmp_path: Path, version: Path) -> None:
+    boxes = np.random.default_rng(0).normal(size=(5, BOX, BOX, BOX)).astype(np.float32)
+    np.save(tmp_path / "boxes.npy", boxes)
+    config = replace(
+        write_inputs(tmp_path),
+        particles=str(tmp_path / "boxes.npy"),
+        tomograms="none",
+        voxel_spacing=SPACING,
+    )
+    job = plan(tmp_path / "job", config, version=version, model="one")
+    assert [(listed.path, listed.dialect, listed.count) for listed in job.lists] == [
+        ("particles", BOXES, 5)
+    ]
+    np.testing.assert_array_equal(job.task(0).places["at"][:, 0], np.arange(4))
+
+
+def lone(folder: Path, at: list[tuple[int, int, int]], name: str = "one") -> str:
+    return str(write_star(folder / "lone.star", np.array(at), [name] * len(at)))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda f: {"particles": "none"}, "particles: particle lists or boxes; found none"),
+        (lambda f: {"particles": str(f / "not.star")}, "no file"),
+        (lambda f: {"particles": lone(f, [(30, 30, 30)], "three")}, "found none for three"),
+        (
+            lambda f: {"particles": lone(f, [(30, 30, 30), (30, 300, 30)])},
+            r"1 of 2 particles outside of one.mrc; the first, .*, at voxel 30.0, 300.0, 30.0",
+        ),
+        (lambda f: {"voxel_spacing": 13.0}, "a voxel spacing of 10.0 Å or less"),
+        (lambda f: {"tomograms": "none"}, "names boxes .rlnImageName., or tomograms="),
+    ],
+    ids=["nothing", "no list", "no tomogram", "outside", "coarser", "no boxes"],
+)
+def test_what_cannot_be_classified_is_told_first(
+    tmp_path: Path, version: Path, change, told: str
+) -> None:
+    config = write_inputs(tmp_path)
+    with pytest.raises(InputError, match=told):
+        plan(
+            tmp_path / "job", replace(config, **change(tmp_path)), version=version, model="one"
+        )
+    assert not list((tmp_path / "job").iterdir())
+
+
+@pytest.mark.parametrize(("spacing", "told"), [(8.0, "8, 10 Å"), (1.0, "none in some of them")])
+def test_voxel_spacings_must_agree(
+    tmp_path: Path, version: Path, spacing: float, told: str
+) -> None:
+    config = write_inputs(tmp_path)
+    write_again = tmp_path / "two.mrc"
+    write_again.unlink()
+    write_tomogram(write_again, seed=1, spacing=spacing)
+    with pytest.raises(InputError, match=told):
+        plan(tmp_path / "job", config, version=version, model="one")
+    stated = replace(config, voxel_spacing=SPACING)
+    assert plan(tmp_path / "job", stated, version=version, model="one").facts.voxel_spacing == 10
+
+
+def test_particles_outside_are_dropped_where_that_is_wanted(tmp_path: Path, version: Path) -> None:
+    config = write_inputs(tmp_path)
+    star = lone(tmp_path, [(30, 30, 30), (30, 300, 30)])
+    dropping = replace(config, particles=star, border="drop")
+    assert plan(tmp_path / "job", dropping, version=version, model="one").particles == 2
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, version: Path) -> None:
+    config = write_inputs(tmp_path)
+    (tmp_path / "job").write_text("a file")
+    with pytest.raises(InputError, match="a folder for data that can be written"):
+        plan(tmp_path / "job", config, version=version, model="one")
+
+
+def test_an_unfinished_plan_is_no_job(tmp_path: Path, version: Path) -> None:
+    job = make_job(tmp_path, version)
+    shutil.move(job.folder / "plan", job.folder / ".planning-1")
+    with pytest.raises(InputError, match="a job folder with a plan/job.json"):
+        Job.open(job.folder)
+    with mrcfile.mmap(tmp_path / "one.mrc") as file:
+        assert file.data.shape == (SIDE, SIDE, SIDE)
