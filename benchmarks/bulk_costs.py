@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bulk_costs_jobs import run_job
-from bulk_costs_lists import MILLION, handing_out, steps, write_particles
+from bulk_costs_jobs import COLD, boxed, cropped, run_rounds, stack, uncached
+from bulk_costs_lists import MILLION, handing_out, steps
 from bulk_costs_parts import (
+    SHAPE,
     box_seconds,
     cold_boxes,
     cold_crops,
@@ -32,18 +33,16 @@ from bulk_costs_parts import (
     one_core,
     shard_seconds,
     start_seconds,
-    write_tomogram,
+    write_noise,
 )
 from bulk_costs_tables import write_tables
 from threadpoolctl import threadpool_limits
 
 from tomodistill.bulk.cluster import ClusterConfig, open_backend
-from tomodistill.bulk.config import BulkConfig
 from tomodistill.bulk.shard import compute_shard
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.version import read_manifest
 
-SHAPE, BOXES = (300, 720, 1000), 2048  # voxels of the tomogram; of the stack
 DENSITIES = (1, 10, 100, 300, 1000)  # particles of a tomogram
 OF_JOB = {"f2": 24_576, "s3": 4096}  # particles
 
@@ -95,8 +94,8 @@ def machine() -> dict[str, Any]:
 
 def measured_steps(scratch: Path, versions: dict[str, Path]) -> Iterator[tuple[str, Any]]:
     """One core, and no other thread."""
-    floats = write_tomogram(scratch / "float32.npy", SHAPE, "float32")
-    shorts = write_tomogram(scratch / "int16.npy", SHAPE, "int16")
+    floats = write_noise(scratch / "float32.npy", SHAPE, "float32")
+    shorts = write_noise(scratch / "int16.npy", SHAPE, "int16")
     with one_core(), threadpool_limits(1):
         yield "crop", dict(crops(floats, shorts))
         yield "box", {kind: box_seconds(stack(scratch, kind)) for kind in ("float32", "float16")}
@@ -124,11 +123,6 @@ def network(folder: Path) -> Iterator[tuple[str, Any]]:
     yield "prepare 80", network_seconds(model, 2 * model.manifest.box)["prepare"]
 
 
-def stack(scratch: Path, dtype: str) -> Path:
-    """Boxes as one file, out of the page cache."""
-    return write_tomogram(scratch / f"boxes_{dtype}.npy", (BOXES, 40, 40, 40), dtype)
-
-
 def measured_lists(scratch: Path, versions: dict[str, Path]) -> Iterator[tuple[str, Any]]:
     """A million particles of one tomogram; shards are made up."""
     folder = scratch / "job"
@@ -141,40 +135,16 @@ def measured_lists(scratch: Path, versions: dict[str, Path]) -> Iterator[tuple[s
 
 
 def measured_jobs(scratch: Path, versions: dict[str, Path]) -> Iterator[tuple[str, Any]]:
-    """Every network, boxes and tomogram, on one worker and on two."""
+    """Every network, boxes and tomogram, on one worker and on two; then what a disk must give."""
     for name, folder in versions.items():
         for kind, config in (("tomogram", cropped), ("boxes", boxed)):
+            asked = config(scratch, OF_JOB[name], folder)
             for workers in (1, 2):
                 title = f"{name}, {kind}, {workers}"
-                job = scratch / title.replace(", ", "-")
-                yield (
-                    title,
-                    run_job(job, config(scratch, OF_JOB[name], folder), folder, workers=workers),
-                )
-
-
-def cropped(scratch: Path, count: int, version: Path) -> BulkConfig:
-    """Of one tomogram of float32."""
-    tomogram = write_tomogram(scratch / "float32.npy", SHAPE, "float32")
-    listed = write_particles(scratch / f"{count}.star", tomogram.name, SHAPE, count, 40)
-    return BulkConfig(
-        particles=f"{listed}", tomograms=f"{tomogram}", contrast="dark", **spacing(version)
-    )
-
-
-def boxed(scratch: Path, count: int, version: Path) -> BulkConfig:
-    """Of stacks of float32: the same one under several names."""
-    made, folder = stack(scratch, "float32"), scratch / f"stacks_{count}"
-    folder.mkdir(exist_ok=True)
-    for number in range(count // BOXES):
-        link = folder / f"{number}.npy"
-        link.hardlink_to(made) if not link.exists() else None
-    return BulkConfig(particles=f"{folder}/*.npy", contrast="dark", **spacing(version))
-
-
-def spacing(version: Path) -> dict[str, Any]:
-    """The model's own, as a flag: files of NumPy state none."""
-    return {"voxel_spacing": read_manifest(version).voxel_spacing}
+                yield title, run_rounds(scratch / title, asked, folder, workers=workers)
+    name, folder = next(iter(versions.items()))
+    title, (asked, files) = f"{name}, {COLD}, 1", uncached(scratch, folder)
+    yield title, run_rounds(scratch / title, asked, folder, workers=1, cold=files)
 
 
 MEASURED: dict[str, Callable[[Path, dict[str, Path]], Iterator[tuple[str, Any]]]] = {

@@ -4,7 +4,7 @@ Each in a process of its own, for the largest memory that a process ever had nev
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -27,15 +27,30 @@ from tomodistill.bulk.results import write_results
 from tomodistill.bulk.run import run_shards
 
 MILLION = 1_000_000
+MORE = (  # columns that a refinement leaves
+    "rlnAngleRot",
+    "rlnAngleTilt",
+    "rlnAnglePsi",
+    "rlnDefocusU",
+    "rlnDefocusV",
+    "rlnDefocusAngle",
+    "rlnCtfMaxResolution",
+    "rlnNormCorrection",
+    "rlnLogLikeliContribution",
+    "rlnNrOfSignificantSamples",
+    "rlnGroupNumber",
+    "rlnRandomSubset",
+)
 
 
 def write_particles(
-    path: Path, tomogram: str, shape: tuple[int, ...], count: int, edge: int
+    path: Path, tomograms: Sequence[str], shape: tuple[int, ...], count: int, edge: int
 ) -> Path:
-    """A RELION 3 list of particles anywhere in one tomogram, in its voxels."""
+    """A RELION 3 list of particles anywhere in tomograms, in turn, in their voxels."""
     z, y, x = anywhere(shape, count, edge).T
     coordinates = {f"rlnCoordinate{axis}": of for axis, of in zip("XYZ", (x, y, z), strict=True)}
-    table = pd.DataFrame({"rlnMicrographName": tomogram, **coordinates})
+    more = dict.fromkeys(MORE, np.random.default_rng(0).random(count))
+    table = pd.DataFrame({"rlnMicrographName": np.resize(tomograms, count), **coordinates, **more})
     starfile.write({"particles": table}, path)
     return path
 

@@ -61,9 +61,12 @@ class Tomograms:
         """Of a tomogram with one particle: runs of bytes, joined where a window spans the gap."""
         row = self.itemsize * self.shape[2]
         section = row * self.shape[1]
-        rows = self.edge**2 * self._read(self.itemsize * self.edge)
-        sections = self.edge * self._read(self.edge * row)
-        return min(rows, sections, self._read(self.edge * section), self.bytes_whole)
+        of_row = self.itemsize * self.edge
+        of_section = (self.edge - 1) * row + of_row
+        apart = self.edge**2 * self._read(of_row)
+        joined = self.edge * self._read(of_section)
+        whole = self._read((self.edge - 1) * section + of_section)
+        return min(apart, joined, whole, self.bytes_whole)
 
     @property
     def bytes_whole(self) -> float:

@@ -20,6 +20,7 @@ from tomodistill.inference.classifier import Classifier
 from tomodistill.tomograms.cropping import Cropping, crop
 from tomodistill.tomograms.files import open_volume
 
+SHAPE = (300, 720, 1000)  # voxels of the tomogram that is measured
 ROUNDS, OF_ROUND = 7, 256
 _STARTED = """
 import sys
@@ -75,15 +76,14 @@ def bytes_read() -> int:
     return int(dict(line.split(": ") for line in lines)["read_bytes"])
 
 
-def write_tomogram(path: Path, shape: tuple[int, int, int], dtype: str) -> Path:
-    """A .npy file of noise, slice by slice, out of the page cache; the same file if it exists."""
+def write_noise(path: Path, shape: tuple[int, ...], dtype: str) -> Path:
+    """A .npy file of noise, slice by slice; the same file if it exists."""
     if not path.is_file():
         array = np.lib.format.open_memmap(path, "w+", np.dtype(dtype), shape)
         noise = np.random.default_rng(0).standard_normal(shape[1:], dtype=np.float32)
         for z in range(shape[0]):
             array[z] = np.roll(30 * noise, z)
         array.flush()
-    forget(path)
     return path
 
 

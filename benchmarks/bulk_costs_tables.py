@@ -6,10 +6,13 @@ and that its cores are as fast as these.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bulk_costs_jobs import COLD, OF_EACH
 from bulk_costs_model import Boxes, Costs, Site, Source, Times, Tomograms, predict
+from bulk_costs_parts import SHAPE
 
 from tomodistill.evaluation.table import Cell, Column, Table
 
@@ -57,27 +60,21 @@ def step_table(known: dict[str, Any]) -> Table:
 
 def cold_table(known: dict[str, Any]) -> Table:
     """Reading a tomogram that no cache holds: measured, and what the model says."""
-    window = int(known["machine"]["read_ahead_kb"][0]) * 1024
-    shape = (300, 720, 1000)
     rows: list[list[Cell]] = []
     for count, of in known["steps"]["cold crops"].items():
-        expected = Tomograms(shape, int(count), 40, window=window).bytes_each
-        paged = Tomograms(shape, int(count), 40).bytes_each
+        expected = tomograms_here(known, int(count)).bytes_each
+        paged = Tomograms(SHAPE, int(count), 40).bytes_each
         rows.append([int(count), *(value / 1e6 for value in (of["bytes"], expected, paged))])
     names = ("particles", "MB each, measured", "model", "model, no read-ahead")
     return Table(tuple(Column(name, ",.3g") for name in names), rows)
 
 
 def job_table(known: dict[str, Any]) -> Table:
-    """Seconds of whole jobs, measured and predicted."""
+    """Seconds of whole jobs, measured and predicted; of each the round that others left alone."""
     rows: list[list[Cell]] = []
-    for title, of in known["jobs"].items():
-        network, kind, workers = title.split(", ")
-        source = Boxes(40) if kind == "boxes" else Tomograms((300, 720, 1000), of["particles"], 40)
-        costs = costs_of(known, network, "box" if kind == "boxes" else "crop", start=True)
-        cached = Site(int(workers), float("inf"))
-        shard = SHARD if kind == "tomogram" else 2048
-        said = predict(of["particles"], source, costs, cached, shard=shard).total
+    for title, rounds in known["jobs"].items():
+        of = min(rounds, key=lambda one: one["of_others"])
+        said = of_job(known, title, of["particles"])
         rows.append(
             [title, of["particles"], of["wall"], said, said / of["wall"] - 1, of["of_others"]]
         )
@@ -86,15 +83,43 @@ def job_table(known: dict[str, Any]) -> Table:
     return Table(tuple(map(Column, names, formats)), rows)
 
 
-def costs_of(known: dict[str, Any], network: str, read: str, *, start: bool = False) -> Costs:
-    """Of a network on one core here, from volumes of float32; with workers that start, or not."""
+def of_job(known: dict[str, Any], title: str, particles: int) -> float:
+    """Predicted seconds of one that was measured, from its workers' start to its merge."""
+    network, kind, workers = title.split(", ")
+    lists, boxes = known["lists"], kind == "boxes"
+    costs = replace(
+        costs_of(known, network, "box" if boxes else "crop"),
+        start=lists["handing out"]["start"] + known["steps"]["start"][network],
+        planning=0.0,
+        merging=lists["merging"]["seconds"],
+    )
+    cold, cached = kind == COLD, Site(int(workers), bandwidth=float("inf"))
+    source = Boxes(40) if boxes else tomograms_here(known, OF_EACH if cold else particles)
+    site = replace(cached, bandwidth=disk(known)) if cold else cached
+    return predict(particles, source, costs, site, shard=OF_EACH if cold else SHARD).total
+
+
+def tomograms_here(known: dict[str, Any], particles: int) -> Tomograms:
+    """As they were measured, with this machine's read-ahead."""
+    window = int(known["machine"]["read_ahead_kb"][0]) * 1024
+    return Tomograms(SHAPE, particles, 40, window=window)
+
+
+def disk(known: dict[str, Any]) -> float:
+    """Bytes/s of this machine's disk, one file from its beginning to its end."""
+    of = known["steps"]["sequential"]
+    return float(of["bytes"] / of["seconds"])
+
+
+def costs_of(known: dict[str, Any], network: str, read: str) -> Costs:
+    """Of a network on one core here, from volumes of float32; workers are there."""
     steps, lists = known["steps"], known["lists"]
     of = steps["networks"][network]
     return Costs(
         particle=steps[read]["float32"] + of["prepare"] + of["engine"] + of["decide"],
         shard=steps["shard"]["write"] + lists["handing out"]["shard"],
-        start=(lists["handing out"]["start"] + steps["start"][network]) if start else 0.0,
-        merging=lists["merging"]["seconds"],
+        planning=lists["planning"]["seconds"],
+        merging=lists["merging"]["seconds"] + lists["writing"]["seconds"],
     )
 
 
@@ -139,11 +164,10 @@ def read_ways() -> tuple[tuple[str, Source, str], ...]:
 
 
 def hours(source: Source, costs: Costs, workers: int) -> str:
-    """Of the job at work, and what limits it."""
-    times: Times = predict(
-        HUNDRED_MILLION, source, costs, Site(workers, BANDWIDTHS[-1]), shard=1000
-    )
-    return f"{max(times.computing, times.storage) / _HOUR:,.3g} ({times.limit})"
+    """Of all 10^8 from the command to the lists, and what limits it."""
+    site = Site(workers, BANDWIDTHS[-1])
+    times: Times = predict(HUNDRED_MILLION, source, costs, site, shard=1000)
+    return f"{times.total / _HOUR:,.3g} ({times.limit})"
 
 
 def gpu_table(known: dict[str, Any]) -> Table:
@@ -152,7 +176,8 @@ def gpu_table(known: dict[str, Any]) -> Table:
     for network, of in known["steps"]["networks"].items():
         for rate in GPU_RATES:
             engine = 1e9 * GFLOP[network] / rate
-            costs = Costs(of["prepare"] + of["decide"] + engine, shard=0.0)
+            particle = of["prepare"] + of["decide"] + engine  # a thread beside it reads
+            costs = replace(costs_of(known, network, "box"), particle=particle)
             name = f"{network} at {rate / 1e12:g} TFLOP/s"
             cells = [hours(Boxes(40), costs, n) for n in GPUS]
             rows.append([name, 1e6 * engine, 1e6 * of["prepare"], *cells])

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import starfile
 from numpy.typing import NDArray
-from real_tomograms_controls import Grey, added, noise, simulator, test_items, tiled, write_tiff
+from real_tomograms_controls import Grey, added, noise, of_test_part, simulator, tiled, write_tiff
 from real_tomograms_places import apart, background, find_axis, on_axis, on_wall
 from scipy.stats import binomtest
 
@@ -32,7 +32,7 @@ from tomodistill.bulk.plan import plan
 from tomodistill.bulk.progress import Progress
 from tomodistill.bulk.results import Reason
 from tomodistill.bulk.shard import compute_shard
-from tomodistill.evaluation.table import Column, Interval, Table
+from tomodistill.evaluation.table import Cell, Column, Interval, Table
 from tomodistill.inference.confidence import UNKNOWN
 from tomodistill.inference.version import Manifest, read_manifest
 from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
@@ -129,7 +129,7 @@ def boxes_at(tomogram: NDArray[np.generic], group: Group, edge: int) -> Array:
 
 def controls(data: SubtomogramSet, empty: Array) -> Iterator[tuple[str, Array]]:
     """Kind and bright boxes."""
-    yield from test_items(data).items()
+    yield from of_test_part(data).items()
     make = simulator(data)
     yield "noise alone", noise(make, MADE)
     yield IN_BACKGROUND, added(make, empty, MADE)
@@ -209,7 +209,7 @@ def about(manifest: Manifest) -> dict[str, object]:
 def table(found: Iterable[Found]) -> Table:
     """For people."""
     columns = ("boxes of", "in", "boxes", "apart", "padded", "unknown", "most are called")
-    rows = [
+    rows: list[list[Cell]] = [
         [
             *(of.kind, of.tomogram, of.items, of.apart, of.padded, of.unknown),
             ", ".join(f"{name} {share:.0%}" for name, share in of.classes.items()),

@@ -58,7 +58,7 @@ def write_tiff(path: Path, tomogram: NDArray[np.uint8], voxel_spacing: float) ->
     tifffile.imwrite(path, tomogram, imagej=True, resolution=(per_nm, per_nm), metadata=known)
 
 
-def test_items(data: SubtomogramSet) -> Mapping[str, Array]:
+def of_test_part(data: SubtomogramSet) -> Mapping[str, Array]:
     """Boxes of the test part, bright: of particles, and of class `none` where there is one."""
     rows, names = data.rows("test"), data.header.class_names
     none = np.array(names)[data.labels[rows]] == "none"

@@ -141,7 +141,7 @@ def _manifest(upstream: Upstream, config: StudentConfig) -> Manifest:
 
 def _widest(ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
     lows, highs = np.transpose(ranges)  # NaN: a set of which it is not known
-    return float(np.nanmin(lows)), float(np.nanmax(highs))
+    return float(np.fmin.reduce(lows)), float(np.fmax.reduce(highs))
 
 
 def _distill(upstream: Upstream, config: StudentConfig) -> None:

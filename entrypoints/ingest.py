@@ -73,8 +73,10 @@ def describe(data: SubtomogramSet) -> str:
     lines = [
         f"subtomogram set: {len(data.ids)} items in {data.path}, sha256 {data.digest[:12]}",
         f"  {header.box} voxels at {header.voxel_spacing:g} Å, {header.contrast} particles "
-        f"({header.recipe['contrast_from']}); drawn by {by} for {', '.join(SPLITS)}:",
+        f"({header.recipe['contrast_from']})",
     ]
+    if header.class_names:
+        lines.append(f"  {', '.join(SPLITS)}, drawn by {by}:")
     for number, name in [*enumerate(header.class_names), (UNLABELLED, "without a label")]:
         counts = [int((data.labels[data.rows(part)] == number).sum()) for part in SPLITS]
         if sum(counts):

@@ -19,6 +19,8 @@ from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_metrics, log_set
 from tomodistill.tracking.reuse import ensure
 
+_SHOWN = 5  # of what is wrong with a set
+
 
 def ensure_data(scale: Scale) -> SubtomogramSet:
     """The set that the scale's `data` names; simulated, or mixed, where it does not exist.
@@ -86,11 +88,11 @@ def _check_labels(data: SubtomogramSet) -> None:
         for part in ("val", "test")
         if UNLABELLED in data.labels[data.rows(part)]
     ]
-    wrong = missing + unlabelled + (["one class alone"] if len(names) < 2 else [])
-    if wrong or not names:
+    few = {0: ["no class"], 1: ["one class alone"]}.get(len(names), [])
+    if wrong := few + missing + unlabelled:
         raise InputError(
             expected="data: two classes or more, each with labelled items in train, val and test",
-            found=f"{', '.join(wrong[:5]) or 'no class'}: {data.path}",
+            found=f"{', '.join(wrong[:_SHOWN])}: {data.path}",
             todo="Ingest more items of these classes; a set without labels is for transfer=PATH.",
         )
 

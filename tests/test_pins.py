@@ -19,6 +19,7 @@ DEVELOPER_TOOLS = {
     "pyyaml",
     "ruff",
     "schemathesis",
+    "starfile",
     "tritonclient[http]",
     "uv",
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 from tomodistill.errors import InputError
 
 VARIABLE = "TOMODISTILL_DATA"  # environment: the folder, for checkouts that cannot be written
+_NAME_IT = f"Set {VARIABLE} to the absolute path of a folder that can."
 _DEFAULT = Path("data")  # in the working directory, which under `mlflow run` is the checkout
 
 
@@ -31,7 +32,7 @@ def data_folder() -> Path:
 
 
 def sets() -> Path:
-    """The folder of simulated subtomogram sets."""
+    """The folder of subtomogram sets."""
     return data_folder() / "sets"
 
 
@@ -66,12 +67,12 @@ def writable(folder: Path, *, flag: str = "") -> Path:
         with tempfile.TemporaryFile(dir=folder):  # permissions alone do not tell: try
             return folder
     except OSError as error:
+        which = f"{flag}: a folder" if flag else "a folder for data"
+        name = f"Give another with {flag}=FOLDER." if flag else _NAME_IT
         raise InputError(
-            expected="a folder for data that can be written",
+            expected=f"{which} that can be written",
             found=f"{folder.absolute()}: {error.strerror}",
-            todo=f"Give another with {flag}=FOLDER."
-            if flag
-            else f"Set {VARIABLE} to the absolute path of a folder that can.",
+            todo=name,
         ) from error
 
 

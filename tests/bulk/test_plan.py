@@ -84,9 +84,7 @@ def test_what_cannot_be_classified_is_told_first(
 ) -> None:
     config = write_inputs(tmp_path)
     with pytest.raises(InputError, match=told):
-        plan(
-            tmp_path / "job", replace(config, **change(tmp_path)), version=version, model="one"
-        )
+        plan(tmp_path / "job", replace(config, **change(tmp_path)), version=version, model="one")
     assert not list((tmp_path / "job").iterdir())
 
 
@@ -114,7 +112,7 @@ def test_particles_outside_are_dropped_where_that_is_wanted(tmp_path: Path, vers
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, version: Path) -> None:
     config = write_inputs(tmp_path)
     (tmp_path / "job").write_text("a file")
-    with pytest.raises(InputError, match="a folder for data that can be written"):
+    with pytest.raises(InputError, match="out: a folder that can be written"):
         plan(tmp_path / "job", config, version=version, model="one")
 
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -104,6 +106,13 @@ def test_model_tells_calibration_and_threshold(app, registry, confident):
     assert facts["priors"] == CALIBRATION.priors
     assert (facts["unknown"]["score"], facts["unknown"]["threshold"]) == ("max_probability", 0.45)
     assert facts["unknown"]["held_out_b"] == ["groel"]
+
+
+def test_what_is_not_known_of_the_training_data_is_null(app, registry, confident):
+    unknown = {"tilt_range": (np.nan, np.nan), "snr_range": (np.nan, np.nan)}
+    of_own_data = replace(confident, manifest=replace(confident.manifest, **unknown))
+    facts = _serving(app, registry, of_own_data).get("/model").json()
+    assert facts["tilt_range"] == facts["snr_range"] == [None, None]
 
 
 def test_priors_of_the_user_are_used_and_shown(app, registry, confident, volume):

@@ -86,7 +86,7 @@ def _lists(name: str) -> list[Path]:
     folder = Path(name)
     found = folder.iterdir() if folder.is_dir() else map(Path, glob.glob(name) or [name])
     suffixes = {*LIST_SUFFIXES, *FOREIGN}  # foreign lists are named when they are refused
-    return sorted(path for path in found if path.suffix in suffixes)
+    return sorted(path for path in found if path.suffix.partition("?")[0] in suffixes)
 
 
 def _of_list(particles: ParticleList, config: BulkConfig) -> Input:

@@ -17,7 +17,7 @@ from tomodistill.inference.version import file_digest
 from tomodistill.subtomograms.files import whole_file
 
 PAGE = "report.html"
-_LIBRARIES = ("tomodistill", "numpy", "keras", "openvino", "mrcfile", "starfile", "distributed")
+_LIBRARIES = ("tomodistill", "numpy", "keras", "openvino", "mrcfile", "gemmi", "distributed")
 _WORDS = {
     Reason.DROPPED: "reach out of their tomogram (border=drop)",
     Reason.NOT_FINITE: "NaN or infinity in the box",

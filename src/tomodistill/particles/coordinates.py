@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from tomodistill.errors import InputError
 from tomodistill.particles.lists import Positions
 
-# Where RELION 5 counts from: it has size / 2 (loadTomogram in its tomogram_set.cpp, by which it picks
-# and extracts). The other is for lists of programs that took size / 2 - 1.
+# Where RELION 5 counts from: size / 2 (loadTomogram in its tomogram_set.cpp, by which it picks and
+# extracts). The other is for lists of programs that took size / 2 - 1.
 Centre = Literal["half", "half_minus_one"]
 
 

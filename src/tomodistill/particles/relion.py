@@ -152,7 +152,7 @@ def _angles(columns: Columns) -> NDArray[np.float64] | None:
         return angles
     # A_subtomogram * A_particle (getMatrix3x3), each the inverse of SciPy's rotation
     both = Rotation.from_euler("ZYZ", angles, degrees=True) * box
-    return both.as_euler("ZYZ", degrees=True, suppress_warnings=True)
+    return np.asarray(both.as_euler("ZYZ", degrees=True, suppress_warnings=True))
 
 
 def _spacing(columns: Columns, names: tuple[str, ...]) -> NDArray[np.float64] | None:

@@ -1,6 +1,6 @@
 """A classified list: in the format it came in, as CSV, and one list for each class.
 
-RELION keeps labels it does not know, and warns once ("will ignore (but maintain) values for the
+RELION keeps labels it does not know, and warns ("will ignore (but maintain) values for the
 unknown label", metadata_table.cpp), so that columns of ours survive its jobs.
 """
 

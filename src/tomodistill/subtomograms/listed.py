@@ -40,7 +40,9 @@ def _boxed(particles: ParticleList, config: Ingestion) -> Found:
             found=f"{what} in {particles.path} ({particles.dialect})",
             todo="Give the tomograms to crop from with tomograms=FOLDER and box=VOXELS.",
         )
-    boxes = listed_boxes(particles.images, beside=particles.path.parent, dataset=config.dataset_name)
+    boxes = listed_boxes(
+        particles.images, beside=particles.path.parent, dataset=config.dataset_name
+    )
     return found_boxes(
         boxes.files,
         np.asarray(boxes.file, np.int64),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from tomodistill.errors import InputError
-from tomodistill.particles.reading import LIST_SUFFIXES, read_particles
+from tomodistill.particles.reading import FOREIGN, LIST_SUFFIXES, read_particles
 from tomodistill.subtomograms.found import NO_CLASS, NO_TOMOGRAM, Found, found_boxes
 from tomodistill.subtomograms.ingestion import NONE, Ingestion
 from tomodistill.subtomograms.listed import find_listed
@@ -30,7 +30,7 @@ def find_subtomograms(config: Ingestion) -> Found:
             found=f"particles={NONE}",
             todo="Give for example particles=FOLDER, or particles=particles.star",
         )
-    if path.suffix in LIST_SUFFIXES:
+    if path.suffix in (*LIST_SUFFIXES, *FOREIGN) and not path.is_dir():
         return find_listed(read_particles(path), config)
     folders = _folders(path) if path.is_dir() and not is_zarr(path) else []
     return _of_classes(path, folders, config) if folders else _unlabelled(config)

@@ -18,7 +18,7 @@ from tomodistill.tomograms.contrast import vote_contrast
 from tomodistill.tomograms.cropping import Crops, edge_spanning
 
 _USABLE = ""
-_VOTERS = 256  # boxes from all over the set, that are asked for the contrast
+_VOTERS = 128  # boxes at most, from all over the set, that are asked for the contrast
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class _Look:
         self.why = np.full(len(found), _USABLE, object)  # (n,) why one is left out
         self.voters: list[NDArray[np.float32]] = []  # (d, d, d) each
         self._known: dict[bytes, int] = {}  # content -> row
-        self._step = max(1, len(found) // _VOTERS)
+        self._step = -(-len(found) // _VOTERS)
 
     def take(self, first: int, crops: Crops) -> None:
         """Boxes from the row `first` on."""

@@ -52,8 +52,8 @@ def box_files(where: str, *, dataset: str = "") -> tuple[BoxFile, ...]:
 def listed_boxes(images: NDArray[np.object_], *, beside: Path, dataset: str = "") -> ListedBoxes:
     """The boxes of a list's image names (n,): "box.mrc", or "7@stack.mrc", counted from 1.
 
-    Names count from here, from the list's folder (`beside`), or from one above it. Raises InputError for files that are
-    missing or no boxes, and for positions that are not in them.
+    Names count from here, from the list's folder (`beside`), or from one above it. Raises
+    InputError for files that are missing or no boxes, and for positions that are not in them.
     """
     parts = [name.rpartition("@") for name in images]
     file, names = pd.factorize(np.array([name for *_, name in parts], object))
