@@ -128,7 +128,8 @@ def measured_lists(scratch: Path, versions: dict[str, Path]) -> Iterator[tuple[s
     folder = scratch / "job"
     version = next(iter(versions.values()))
     for name, taken in steps(folder, cropped(scratch, MILLION, version), version):
-        yield name, {"seconds": taken["seconds"] / MILLION, "mib": taken["mib"]}
+        each = {of: taken[of] / MILLION for of in ("seconds", "wall")}
+        yield name, {**each, "mib": taken["mib"]}
     cluster = ClusterConfig(workers="1")
     backend = partial(open_backend, folder, compute_shard, cluster)
     yield "handing out", handing_out(folder, backend)

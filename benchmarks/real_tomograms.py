@@ -1,6 +1,6 @@
 """Real microtubules shown to models that know none: how many are called unknown?
 
-    PYTHONPATH=src python benchmarks/real_tomograms.py --versions FOLDER FOLDER --data SET.h5
+    PYTHONPATH=src python benchmarks/real_tomograms.py --versions FOLDER ... --data SET.h5 ...
 
 The two crops of tomograms and the controls of `real_tomograms_controls` go one way: 8-bit TIFF,
 RELION 5 list, plan, crops, shards, merge. Boxes of one microtubule overlap, so that intervals count
@@ -36,6 +36,7 @@ from tomodistill.evaluation.table import Cell, Column, Interval, Table
 from tomodistill.inference.confidence import UNKNOWN
 from tomodistill.inference.version import Manifest, read_manifest
 from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
+from tomodistill.tomograms.contrast import Vote, vote_contrast
 from tomodistill.tomograms.cropping import Cropping, crop
 from tomodistill.tomograms.files import open_volume
 
@@ -55,6 +56,7 @@ class Group:
     tomogram: str
     centres: Array  # (n, 3) z, y, x, voxels
     shape: tuple[int, ...]
+    vote: Vote  # whether its boxes are dark or bright
 
     @property
     def name(self) -> str:
@@ -71,6 +73,7 @@ class Found:
     items: int
     apart: int  # boxes that share no voxel
     padded: int  # boxes that reach out of the tomogram
+    bright: float  # share of boxes that vote for bright particles
     unknown: Interval  # share, and Wilson 95 % of as many as are apart
     classes: dict[str, float]  # class -> share of the most frequent, unknown left out
 
@@ -80,24 +83,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tomograms", type=Path, default=Path("../shared/fixtures/tomograms"))
     parser.add_argument("--versions", type=Path, nargs="+", required=True)
-    parser.add_argument("--data", type=Path, required=True, help="the set they learned from")
+    parser.add_argument("--data", type=Path, nargs="+", required=True, help="what they learned")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/bulk"))
     given = parser.parse_args()
-    data, models = open_set(given.data), []
-    with TemporaryDirectory() as work:
-        groups = staged(Path(work), given.tomograms, data)
-        for version in given.versions:
-            manifest = read_manifest(version)
+    sets, models = {data.digest: data for data in map(open_set, given.data)}, []
+    for version in given.versions:
+        manifest = read_manifest(version)
+        with TemporaryDirectory() as work:
+            groups = staged(Path(work), given.tomograms, sets[manifest.digests["data"]])
             found = classified(Path(work), groups, version)
-            models.append({**about(manifest), "found": list(map(asdict, found))})
-            print(f"\n{manifest.network}\n{table(found).markdown()}")
+        models.append({**about(manifest), "found": list(map(asdict, found))})
+        print(f"\n{manifest.network}, SNR {manifest.snr_range}\n{table(found).markdown()}")
     given.out.mkdir(parents=True, exist_ok=True)
     (given.out / "real_tomograms.json").write_text(json.dumps(models, indent=1) + "\n")
 
 
 def staged(work: Path, tomograms: Path, data: SubtomogramSet) -> list[Group]:
     """All tomograms in `work`, with their groups."""
-    groups, greys, empty = [], [], []
+    groups, greys, empty = list[Group](), list[Grey](), list[NDArray[np.float32]]()
     for name, filaments in FILAMENTS.items():
         path = tomograms / f"{name}.tif"
         (work / path.name).symlink_to(path.absolute())
@@ -105,9 +108,9 @@ def staged(work: Path, tomograms: Path, data: SubtomogramSet) -> list[Group]:
             tomogram, spacing = np.array(file.array), data.header.voxel_spacing
         here = list(places(name, tomogram, filaments, spacing, data.header.box))
         greys.append(Grey.of(tomogram))
-        empty.append(boxes_at(tomogram, here[-1], data.header.box))
+        empty.append(boxes_at(tomogram, here[-1].centres, data.header.box))
         groups += here
-    for kind, boxes in controls(data, np.concatenate(empty)):
+    for kind, boxes in controls(data, np.concatenate(empty).astype(float)):
         groups.append(written(work, kind, boxes, greys[0], data.header.voxel_spacing))
     return groups
 
@@ -117,14 +120,19 @@ def places(
 ) -> Iterator[Group]:
     """Of one real tomogram; the background comes last."""
     axis, shape = find_axis(tomogram.astype(float), spacing), tomogram.shape
-    yield Group(MICROTUBULE, name, on_axis(axis, shape, spacing), shape)
-    yield Group(WALL, name, on_wall(axis, shape, spacing, filaments), shape)
-    yield Group(BACKGROUND, name, background(axis, shape, spacing, edge), shape)
+    kinds = {
+        MICROTUBULE: on_axis(axis, shape, spacing),
+        WALL: on_wall(axis, shape, spacing, filaments),
+        BACKGROUND: background(axis, shape, spacing, edge),
+    }
+    for kind, centres in kinds.items():
+        vote = vote_contrast(boxes_at(tomogram, centres, edge))
+        yield Group(kind, name, centres, shape, vote)
 
 
-def boxes_at(tomogram: NDArray[np.generic], group: Group, edge: int) -> Array:
-    """(n, d, d, d) of a group."""
-    return crop(tomogram, group.centres, edge=edge, options=Cropping()).volumes.astype(float)
+def boxes_at(tomogram: NDArray[np.generic], centres: Array, edge: int) -> NDArray[np.float32]:
+    """(n, d, d, d) about these places."""
+    return crop(tomogram, centres, edge=edge, options=Cropping()).volumes
 
 
 def controls(data: SubtomogramSet, empty: Array) -> Iterator[tuple[str, Array]]:
@@ -138,7 +146,8 @@ def controls(data: SubtomogramSet, empty: Array) -> Iterator[tuple[str, Array]]:
 def written(work: Path, kind: str, boxes: Array, grey: Grey, spacing: float) -> Group:
     """A tomogram of these boxes, as the real ones are stored."""
     tomogram, centres = tiled(boxes)
-    group = Group(kind, kind.replace(" ", "_"), centres, tomogram.shape)
+    vote = vote_contrast(boxes.astype(np.float32))
+    group = Group(kind, kind.replace(" ", "_"), centres, tomogram.shape, vote)
     write_tiff(work / f"{group.tomogram}.tif", grey.coarse(tomogram), spacing)
     return group
 
@@ -181,6 +190,7 @@ def summary(job: Job, at: int, group: Group) -> Found:
         items=len(classes),
         apart=free,
         padded=int((results["reason"] == Reason.PADDED).sum()),
+        bright=group.vote.bright / (group.vote.bright + group.vote.dark),
         unknown=share_of(classes == UNKNOWN, free),
         classes={name: count / len(classes) for name, count in others},
     )
@@ -208,10 +218,10 @@ def about(manifest: Manifest) -> dict[str, object]:
 
 def table(found: Iterable[Found]) -> Table:
     """For people."""
-    columns = ("boxes of", "in", "boxes", "apart", "padded", "unknown", "most are called")
+    columns = ("boxes of", "in", "boxes", "apart", "padded", "bright", "unknown", "most are called")
     rows: list[list[Cell]] = [
         [
-            *(of.kind, of.tomogram, of.items, of.apart, of.padded, of.unknown),
+            *(of.kind, of.tomogram, of.items, of.apart, of.padded, of.bright, of.unknown),
             ", ".join(f"{name} {share:.0%}" for name, share in of.classes.items()),
         ]
         for of in found

@@ -42,7 +42,7 @@ _SHOWN = 5  # items of each class in the picture, and names in a message
 
 def main(arguments: list[str]) -> None:
     """The entry point."""
-    config: Ingestion = config_from(Ingestion, parse_flags(__doc__, FLAGS, arguments))
+    config: Ingestion = config_from(Ingestion, parse_flags(__doc__, FLAGS, arguments, Ingestion))
     found = choose_classes(find_subtomograms(config), config)
     data = ensure_ingested(config, found, run_id=take_over_run())
     print(describe(data))

@@ -147,6 +147,19 @@ def test_a_value_that_is_none_is_refused_by_name(given, words):
         configure("quick", given)
 
 
+def test_own_data_bring_their_classes_and_hold_out_none_unless_asked():
+    assert SCALES["quick"].data.has_simulated
+    assert configure("quick", {"data": "simulated"}) == SCALES["quick"]
+    for data in ("mine.h5", "simulated,mine.h5"):
+        assert configure("quick", {"data": data}).confidence.held_out == ()
+    asked = {"data": "mine.h5", "held_out_a": "clpp", "held_out_b": "rubisco"}
+    assert configure("quick", asked).confidence.held_out == ("clpp", "rubisco")
+    with pytest.raises(InputError, match="not among the classes trained on; found clpp"):
+        configure("quick", {**asked, "data": "simulated,mine.h5"})
+    with pytest.raises(InputError, match=r"classes: not given .*; found classes=clpp"):
+        configure("quick", {"data": "mine.h5", "classes": "clpp"})
+
+
 def test_unknown_scale():
     with pytest.raises(InputError, match=r"quick, paper, smoke.*'huge'"):
         configure("huge", {})

@@ -6,6 +6,7 @@ from tomodistill.evaluation.set_figures import (
     Preview,
     grey,
     grid_figure,
+    items_figure,
     montage_figure,
     mosaic,
     wedge_plane,
@@ -136,6 +137,19 @@ def test_empty_ice_has_a_row_of_plain_grey(rng: np.random.Generator) -> None:
     shown.signal[3] = 0
     image = np.asarray(montage_figure(shown, title="a set").axes[0].images[0].get_array())
     np.testing.assert_array_equal(image[-BOX:, :BOX], 0.5)
+
+
+def test_items_that_share_no_scale_are_seen_alike(rng: np.random.Generator) -> None:
+    """Experimental volumes have offsets and scales of any size."""
+    items = np.stack([np.stack([wave(0, 1, 2), wave(0, 2, 1)])] * 2)
+    items[1] = 1e4 * items[1] + 1e6
+    names = ("small", "large")
+    figure = items_figure(items, class_names=names, voxel_spacing=SPACING, title="two classes")
+    (axes,) = figure.axes
+    shown = np.asarray(axes.images[0].get_array())
+    assert shown.shape == (2 * (BOX + 1) - 1, 4 * (BOX + 1) - 1)
+    np.testing.assert_allclose(shown[:BOX], shown[BOX + 1 :], atol=2e-3)
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(names)
 
 
 def test_a_grid_has_a_row_for_each_snr_and_three_slices_for_each_tilt_range(

@@ -122,8 +122,3 @@ def test_contrast_is_the_stated_one_else_the_models(rng) -> None:
     assert assumed.assumed == ("voxel_spacing", "contrast")
     assert bright.assumed == ("voxel_spacing",)
     assert prepare(MODEL, volumes, voxel_spacing=10.1, contrast="dark").assumed == ()
-
-
-def test_two_percent_are_the_same_spacing() -> None:
-    assert same_spacing(10.19, 10.0)
-    assert not same_spacing(9.79, 10.0)

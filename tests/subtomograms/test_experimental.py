@@ -113,6 +113,19 @@ def test_what_cannot_be_used_is_left_out_and_told(folder: Path, boxes: np.ndarra
     assert len(seen.usable) == 12
 
 
+@pytest.mark.parametrize(("sign", "expected"), [(-1, "dark"), (1, "bright")])
+def test_contrast_is_voted_where_nothing_states_it(
+    tmp_path: Path, rng: np.random.Generator, sign: int, expected: str
+) -> None:
+    distance = np.linalg.norm(np.indices((24, 24, 24)) - 12, axis=0)
+    boxes = sign * 3.0 * (distance < 5) + rng.normal(size=(20, 24, 24, 24))
+    (tmp_path / "mine").mkdir()
+    np.save(tmp_path / "mine/boxes.npy", boxes.astype(np.float32))
+    data = ingested(tmp_path / "mine", contrast="auto", voxel_spacing=10.0)
+    assert data.header.contrast == expected
+    assert "by vote: " in data.header.recipe["contrast_from"]
+
+
 def test_an_interrupted_set_is_continued(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = ingested(folder).digest
     (folder.parent / "set.h5").unlink()

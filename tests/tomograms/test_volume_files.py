@@ -109,7 +109,9 @@ def test_the_named_resolution_and_dataset(tmp_path: Path) -> None:
 def test_scattered_pages_and_dots_per_inch(tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "pages.tif", bigtiff=True, byteorder=">") as tiff:
         for page in counting().astype(np.uint8):
-            tiff.write(page, contiguous=False, resolution=(72, 72), resolutionunit="INCH")
+            tiff.write(
+                page, contiguous=False, metadata=None, resolution=(72, 72), resolutionunit="INCH"
+            )
     with open_volume(tmp_path / "pages.tif") as file:
         np.testing.assert_array_equal(file.array[:], counting())
         assert file.voxel_spacing is None

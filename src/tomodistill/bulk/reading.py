@@ -31,16 +31,38 @@ class Block:
 
 
 def read_blocks(job: Job, task: Task, size: int) -> Iterator[Block]:
-    """All particles of a task, at most `size` at a time, of one file that is open meanwhile.
+    """All particles of a task, about `size` at a time; one file is open at a time.
 
     Raises InputError for a file that is gone, was changed since it was planned, or is truncated.
     """
+    waiting: list[Block] = []
+    for block in _of_files(job, task, size):
+        if waiting and block.volumes.shape[1:] != waiting[0].volumes.shape[1:]:
+            yield _joined(waiting)
+            waiting = []
+        waiting.append(block)
+        if sum(len(each.reasons) for each in waiting) >= size:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _of_files(job: Job, task: Task, size: int) -> Iterator[Block]:
+    """The same, each block of one file: there may be a file for each box."""
     edges = np.flatnonzero(np.diff(task.places["file"])) + 1
     for start, stop in pairwise([0, *edges.tolist(), len(task.places)]):
         of_file = task.places[start:stop]
         with _opened(job, task.files[int(of_file["file"][0])]) as file:
             for first in range(0, len(of_file), size):
                 yield _block(job, file, of_file["at"][first : first + size])
+
+
+def _joined(blocks: list[Block]) -> Block:
+    if len(blocks) == 1:
+        return blocks[0]
+    volumes, reasons = zip(*((block.volumes, block.reasons) for block in blocks), strict=True)
+    return Block(np.concatenate(volumes), np.concatenate(reasons))
 
 
 def file_stamp(path: Path) -> tuple[int, int]:

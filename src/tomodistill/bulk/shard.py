@@ -1,9 +1,10 @@
 """One shard from volumes to results; each process loads the model once."""
 
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -16,10 +17,12 @@ from tomodistill.bulk.job import MODEL, Job
 from tomodistill.bulk.reading import Block, read_blocks
 from tomodistill.bulk.results import NOT_CLASSIFIED, Reason, Results, write_results
 from tomodistill.inference.classifier import Classifier
+from tomodistill.machine import cores
 
 T = TypeVar("T")
 _END = object()
 _BLOCK = 64  # volumes in memory at a time, unless the engine is quicker with more
+_PREPARING = 8  # blocks at a time, or fewer where there are fewer cores
 _BLOCK_BYTES = 2**26  # and no more than this, whatever the engine would like
 
 
@@ -54,12 +57,14 @@ def _classifier(folder: Path) -> Classifier:
 def _classify(job: Job, model: Classifier, shard: int, seconds: dict[str, float]) -> Results:
     task = job.task(shard)
     size = block_size(model, job.manifest.box)
-    blocks = _ahead(_timed(read_blocks(job, task, size), seconds))
     reasons, logits = [], []
-    for block in blocks:
+    for block in _prepared(job, model, _ahead(_timed(read_blocks(job, task, size), seconds))):
+        began = time.perf_counter()
         reasons.append(block.reasons)
-        logits.append(_logits(job, model, block, seconds))
-    return _results(job, model, task.places["row"], np.concatenate(reasons), np.concatenate(logits))
+        logits.append(model.prepared_logits(block.volumes))
+        seconds["classify"] += time.perf_counter() - began
+    rows = task.places["row"]
+    return _results(job, model, rows, np.concatenate(reasons), np.concatenate(logits))
 
 
 def block_size(model: Classifier, box: int) -> int:
@@ -67,15 +72,24 @@ def block_size(model: Classifier, box: int) -> int:
     return min(max(model.engine.batch, _BLOCK), max(_BLOCK_BYTES // (4 * box**3), 1))
 
 
-def _logits(
-    job: Job, model: Classifier, block: Block, seconds: dict[str, float]
-) -> NDArray[np.float32]:
-    began = time.perf_counter()
-    logits = model.logits(
-        block.volumes, voxel_spacing=job.facts.voxel_spacing, contrast=job.facts.contrast
-    )
-    seconds["classify"] += time.perf_counter() - began
-    return logits
+def _prepared(job: Job, model: Classifier, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Blocks as the engine takes them, a few ahead of it, so that it need not wait."""
+    facts, threads = job.facts, min(cores(), _PREPARING)
+
+    def prepare(block: Block) -> Block:
+        prepared = model.prepare(
+            block.volumes, voxel_spacing=facts.voxel_spacing, contrast=facts.contrast
+        )
+        return replace(block, volumes=prepared.volumes)
+
+    with ThreadPoolExecutor(threads) as pool:
+        coming: deque[Future[Block]] = deque()
+        for block in blocks:
+            coming.append(pool.submit(prepare, block))
+            if len(coming) > threads:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 def _results(

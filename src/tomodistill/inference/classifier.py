@@ -116,6 +116,12 @@ class Classifier:
             self.manifest, volumes, voxel_spacing=voxel_spacing, contrast=contrast, first=first
         )
 
+    def prepared_logits(self, volumes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, classes) logits of volumes (n, e, e, e) as `prepare` gives them; n may be 0."""
+        if len(volumes):
+            return self.engine.logits(volumes)
+        return np.empty((0, len(self.manifest.class_names)), np.float32)
+
     def decisions(
         self, logits: NDArray[np.float32], *, priors: Mapping[str, float] | None = None
     ) -> Decisions:
@@ -188,7 +194,5 @@ class Classifier:
         """(m, classes) logits of (m, d, d, d) volumes; `first`: their place among all."""
         prepared = self.prepare(
             volumes, voxel_spacing=voxel_spacing, contrast=contrast, first=first
-        ).volumes
-        if len(prepared):
-            return self.engine.logits(prepared)
-        return np.empty((0, len(self.manifest.class_names)), np.float32)
+        )
+        return self.prepared_logits(prepared.volumes)

@@ -30,7 +30,8 @@ def find_subtomograms(config: Ingestion) -> Found:
             found=f"particles={NONE}",
             todo="Give for example particles=FOLDER, or particles=particles.star",
         )
-    if path.suffix in (*LIST_SUFFIXES, *FOREIGN) and not path.is_dir():
+    suffix = path.suffix.partition("?")[0]  # which picks of a copick project
+    if suffix in (*LIST_SUFFIXES, *FOREIGN) and not path.is_dir():
         return find_listed(read_particles(path), config)
     folders = _folders(path) if path.is_dir() and not is_zarr(path) else []
     return _of_classes(path, folders, config) if folders else _unlabelled(config)

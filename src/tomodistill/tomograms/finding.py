@@ -78,15 +78,16 @@ def _itself(name: str) -> Path | None:
 def _rank(name: str, path: Path) -> tuple[bool, int, int] | None:
     """The lower the better: whether a half map, how near the name, how deep; None: another's."""
     listed, stem = Path(name.partition(":")[0]), _stem(path.name)  # IMOD's file.st:mrc
-    key = _stem(listed.name)
+    key, bare = _stem(listed.name), stem.removeprefix(_RELION)
     half = bool(_HALF.search(stem)) or any(_HALF.fullmatch(part) for part in path.parts[:-1])
-    if path.parts[-len(listed.parts) :] == listed.parts:
-        return half, 0, len(path.parts)
-    nearness = {key: 1, f"{_RELION}{key}": 2}.get(stem)
-    rest = stem.removeprefix(_RELION).removeprefix(key)
-    if nearness is None and stem.removeprefix(_RELION).startswith(key) and _WORDS.fullmatch(rest):
-        nearness = 3
-    return None if nearness is None else (half, nearness, len(path.parts))
+    near = (
+        path.parts[-len(listed.parts) :] == listed.parts,
+        (*path.parts[:-1], stem)[-len(listed.parts) :] == (*listed.parts[:-1], key),
+        stem == key,
+        bare == key,
+        bare.startswith(key) and _WORDS.fullmatch(bare.removeprefix(key)) is not None,
+    )
+    return (half, near.index(True), len(path.parts)) if any(near) else None
 
 
 def _stem(name: str) -> str:

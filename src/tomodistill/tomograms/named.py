@@ -48,6 +48,7 @@ def _of_folder(folder: Path, deep: bool) -> Iterator[Path]:
         folders[:] = [name for name in folders if deep and name not in stores]
 
 
-def _natural(path: Path) -> list[tuple[int, str]]:
+def _natural(path: Path) -> list[tuple[str, int]]:
     """TS_2 before TS_10."""
-    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", str(path))]
+    parts = re.findall(r"(\D*)(\d*)", str(path))
+    return [(text, int(number or 0)) for text, number in parts]

@@ -9,6 +9,7 @@ from tomodistill.errors import InputError
 from tomodistill.particles.star import read_star, unquoted
 from tomodistill.tomograms.named import located
 
+_TOMO = "rlnTomo"  # how its columns begin
 _NAME = "rlnTomoName"
 _FILES = ("rlnTomoReconstructedTomogram", "rlnTomoReconstructedTomogramDenoised")  # first it has
 _SPACING, _BINNING = "rlnTomoTiltSeriesPixelSize", "rlnTomoTomogramBinning"
@@ -46,10 +47,10 @@ def _table(star: Path) -> pd.DataFrame:
     for block in blocks.values():
         if _NAME in block and any(column in block for column in _FILES):
             return block.apply(unquoted)
-    columns = sorted({column for block in blocks.values() for column in block})
+    columns = [column for block in blocks.values() for column in block if _TOMO in column]
     raise InputError(
         expected=f"a block with {_NAME} and {_FILES[0]}: {star}",
-        found=", ".join(columns[:20]) or "no columns",
+        found=", ".join(columns) or f"no column of {_TOMO}",
         todo="Give the tomograms.star of RELION's reconstruction, or the folder of tomograms.",
     )
 
