@@ -61,11 +61,10 @@ class Faults:
         for client in looks(self._predict(out)):
             self._see(client)
             alive = workers(client)
-            if killed < self._times and len(alive) == 2 and time.monotonic() > at:
-                if at:
-                    self._random.choice(alive).kill()
-                    killed += 1
-                at = time.monotonic() + self._random.uniform(1.0, 3.0)
+            if killed < self._times and _standing(out) and alive and time.monotonic() > at:
+                self._random.choice(alive).kill()
+                killed += 1
+                at = time.monotonic() + self._random.uniform(0.5, 3.0)
         return killed
 
     def client_killed(self, out: Path) -> int:

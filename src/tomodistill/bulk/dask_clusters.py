@@ -32,7 +32,11 @@ _SETTINGS = {
     "distributed.scheduler.http.routes": [],  # nobody looks
     "distributed.worker.http.routes": [],
     "distributed.worker.profile.enabled": False,
-    "distributed.nanny.pre-spawn-environ": {},  # its way with memory makes NumPy slow
+    # Blocks of volumes come and go: memory that is kept for the next saves a tenth of the time.
+    "distributed.nanny.pre-spawn-environ": {
+        "MALLOC_MMAP_THRESHOLD_": 2**25,  # bytes; glibc takes no more
+        "MALLOC_TRIM_THRESHOLD_": 2**32,
+    },
     "distributed.comm.timeouts.connect": f"{_CONNECT:g}s",
 }
 
@@ -67,18 +71,26 @@ def _local(config: ClusterConfig, opened: ExitStack) -> Client:
     """On loopback, with a key that only its own workers get: others may use this machine."""
     automatic = len(gpus()) or cores()
     count = automatic if config.workers == AUTO else int(config.workers)
-    cluster = LocalCluster(
-        n_workers=count,
-        threads_per_worker=1,
-        memory_limit=None,
-        worker_class=_Keeper,
-        security=Security.temporary(),
-        dashboard_address="127.0.0.1:0",
-        scheduler_kwargs={"dashboard": False},
-        silence_logs=logging.CRITICAL,
-    )
+    try:
+        cluster = LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            memory_limit=None,
+            worker_class=_Keeper,
+            security=Security.temporary(),
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.CRITICAL,
+        )
+    except RuntimeError as error:
+        raise InputError(
+            expected=f"{count} worker processes that start",
+            found=f"{error}",
+            todo="Make room in memory, or give fewer workers=; the same command goes on.",
+        ) from error
     client = opened.enter_context(_of(opened.enter_context(cluster)))
     client.register_plugin(Share(count))
+    cluster.adapt(minimum=count, maximum=count)  # where even the one that starts them again fails
     return client
 
 
