@@ -1,7 +1,7 @@
 """Bulk classification of one tomogram: how fast, in how much memory, and through which faults.
 
     PYTHONPATH=src:. python -P benchmarks/bulk.py speed --version FOLDER
-    PYTHONPATH=src:. python -P benchmarks/bulk.py speed --network s3 --out ...   # random weights
+    PYTHONPATH=src:. python -P benchmarks/bulk.py speed --network s3 --out FOLDER  # random weights
     PYTHONPATH=src:. python -P benchmarks/bulk.py faults --version FOLDER
 
 `speed` compares, in rounds, the engine alone on prepared volumes, the classifier on volumes in
@@ -28,13 +28,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import numpy as np
 from bulk_faults import Faults, Played, faults_table, sound
-from bulk_speed import Turn, memory_table, speed_table, turns, whole
+from bulk_speed import memory_table, speed_table, turns, whole
 from bulk_stage import SHAPE, Stage, stage
 
 from tomodistill.inference.classifier import Classifier
 from tomodistill.machine import cores
 
 _BOX, _CLASSES = 40, 23  # of networks with random weights
+
+_MEANING = {
+    "speed": "Medians (and quartiles) over rounds in which all ways take turns; ratios are formed "
+    "within a round. Then the whole of `predict`, and the most memory of its own that a process "
+    "had.",
+    "faults": "Results are held bit by bit against those of a job that nothing disturbed.",
+}
 
 
 def parse() -> argparse.Namespace:
@@ -74,23 +81,17 @@ def _random(work: Path, network: str) -> Path:
 
 
 def _speed(given: argparse.Namespace, stage: Stage) -> bool:
-    taken: list[Turn] = []
-    about = _about(given, stage)
-    name = f"speed-{stage.manifest.network}"
-    for turn in turns(stage, particles=given.particles, rounds=given.rounds, turn=given.turn):
-        taken.append(turn)
-        _write(given.out, name, about, [speed_table(taken)], turns=[asdict(of) for of in taken])
+    taken = list(turns(stage, particles=given.particles, rounds=given.rounds, turn=given.turn))
     sizes = [whole(stage, count) for count in (given.particles // 10, given.particles)]
-    tables = [speed_table(taken), memory_table(sizes)]
     _write(
         given.out,
-        name,
-        about,
-        tables,
+        "speed",
+        _about(given, stage),
+        [speed_table(taken), memory_table(sizes)],
         turns=[asdict(of) for of in taken],
         whole=[asdict(of) for of in sizes],
     )
-    print((given.out / f"{name}.md").read_text())
+    print((given.out / "speed.md").read_text())
     return False
 
 
@@ -138,8 +139,7 @@ def _write(
     words = (
         f"`{about['command']}`\n\n{about['machine']}, {about['cores']} cores; {about['versions']}. "
         f"Network {about['network']} in {about['precision']}, boxes of {about['box']} voxels, "
-        f"{about['particles']:,} particles in one tomogram ({about['tomogram']}). Medians (and "
-        "quartiles) over rounds in which all ways take turns; ratios are formed within a round."
+        f"{about['particles']:,} particles in one tomogram ({about['tomogram']}). {_MEANING[name]}"
     )
     text = "\n\n".join([words, *(table.markdown() for table in tables)])
     (out / f"{name}.md").write_text(text + "\n")

@@ -29,6 +29,7 @@ from bulk_costs_parts import (
     cold_boxes,
     cold_crops,
     cropping_seconds,
+    disk_rate,
     network_seconds,
     one_core,
     shard_seconds,
@@ -104,7 +105,7 @@ def measured_steps(scratch: Path, versions: dict[str, Path]) -> Iterator[tuple[s
         yield "start", {name: start_seconds(folder) for name, folder in versions.items()}
     yield "cold boxes", {k: cold_boxes(stack(scratch, k)) for k in ("float32", "float16")}
     yield "cold crops", {str(n): cold_crops(floats, 40, n) for n in DENSITIES}
-    yield "sequential", cold_boxes(floats)
+    yield "disk", disk_rate(floats)
 
 
 def crops(floats: Path, shorts: Path) -> Iterator[tuple[str, float]]:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bulk_costs_lists import write_particles
+from bulk_costs_lists import processor_seconds, write_particles
 from bulk_costs_parts import SHAPE, forget, write_noise
 
 from tomodistill.bulk.cluster import ClusterConfig, open_backend
@@ -91,14 +91,16 @@ def run_job(folder: Path, config: BulkConfig, version: Path, *, workers: int) ->
     with cores_of_client(workers):
         job = plan(folder, config, version=version, model="")
         cluster = ClusterConfig(workers=f"{workers}")
-        own, machine, begun = _processor_seconds(), _machine_seconds(), time.perf_counter()
+        own, machine, begun = processor_seconds(), _machine_seconds(), time.perf_counter()
         done = complete(
             job,
             lambda: open_backend(job.folder, compute_shard, cluster),
             Progress(job.particles, 0),
         )
         wall = time.perf_counter() - begun
-    own, machine = _processor_seconds() - own, _machine_seconds() - machine
+    if done.aside:
+        raise RuntimeError(f"shards were set aside: {done.aside}")
+    own, machine = processor_seconds() - own, _machine_seconds() - machine
     return {
         "particles": job.particles,
         "workers": workers,
@@ -107,12 +109,6 @@ def run_job(folder: Path, config: BulkConfig, version: Path, *, workers: int) ->
         "of_others": max(machine - own, 0.0) / wall,
         "by_step": done.by_step,
     }
-
-
-def _processor_seconds() -> float:
-    """Of this process and of those that it started and that ended."""
-    of = os.times()
-    return of.user + of.system + of.children_user + of.children_system
 
 
 def _machine_seconds() -> float:

@@ -3,6 +3,7 @@
 Each in a process of its own, for the largest memory that a process ever had never falls.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -105,11 +106,23 @@ def _write(folder: Path) -> None:
 
 
 def handing_out(folder: Path, backend: Callable[[], Backend]) -> dict[str, float]:
-    """Wall seconds until a backend takes shards, and of each that stands: asked for, and told."""
-    job, begun = Job.open(folder), time.perf_counter()
+    """Until a backend takes shards: wall seconds, and those of cores with its end; and the wall
+    seconds of each shard that stands already, from being asked for to being told.
+    """
+    job, own, begun = Job.open(folder), processor_seconds(), time.perf_counter()
     with closing(backend()) as workers:
         run_shards(job, workers, [0])
-        started = time.perf_counter()
+        start = time.perf_counter() - begun
+    own = processor_seconds() - own
+    with closing(backend()) as workers:
+        run_shards(job, workers, [0])
+        begun = time.perf_counter()
         run_shards(job, workers, range(len(job.shards)))
-        ended = time.perf_counter()
-    return {"start": started - begun, "shard": (ended - started) / len(job.shards)}
+        each = (time.perf_counter() - begun) / len(job.shards)
+    return {"start": start, "processor": own, "shard": each}
+
+
+def processor_seconds() -> float:
+    """Of this process and of those that it started and that ended."""
+    of = os.times()
+    return of.user + of.system + of.children_user + of.children_system

@@ -113,6 +113,19 @@ def box_seconds(stack: Path) -> float:
         return of_each(read, len(rows))
 
 
+def disk_rate(path: Path) -> float:
+    """Bytes/s of a file that no cache holds, from its beginning to its end: the best round."""
+    rates, block = [], bytearray(2**22)
+    for _ in range(3):
+        forget(path)
+        begun = time.perf_counter()
+        with path.open("rb", buffering=0) as file:
+            while file.readinto(block):
+                pass
+        rates.append(path.stat().st_size / (time.perf_counter() - begun))
+    return max(rates)
+
+
 def cold_boxes(stack: Path) -> dict[str, float]:
     """Of one box of a stack that no cache holds, read one after the other: wall seconds, bytes."""
     forget(stack)

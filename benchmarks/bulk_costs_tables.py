@@ -70,21 +70,29 @@ def cold_table(known: dict[str, Any]) -> Table:
 
 
 def job_table(known: dict[str, Any]) -> Table:
-    """Seconds of whole jobs, measured and predicted; of each the round that others left alone."""
+    """Whole jobs, measured and predicted; of each the round that others disturbed least."""
     rows: list[list[Cell]] = []
     for title, rounds in known["jobs"].items():
         of = min(rounds, key=lambda one: one["of_others"])
-        said = of_job(known, title, of["particles"])
+        wall, processor = of_job(known, title, of["particles"])
         rows.append(
-            [title, of["particles"], of["wall"], said, said / of["wall"] - 1, of["of_others"]]
+            [
+                *(title, of["particles"], of["processor"], processor),
+                *(processor / of["processor"] - 1, of["wall"], wall),
+                *(wall / of["wall"] - 1, of["of_others"]),
+            ]
         )
-    names = ("job", "particles", "seconds", "predicted", "off", "cores others used")
-    formats = ("", ",", ".1f", ".1f", "+.0%", ".1f")
+    both = ("measured", "predicted", "off")
+    names = [f"{kind}, {name}" for kind in ("core seconds", "by the clock") for name in both]
+    formats = ("", ",", *(".1f", ".1f", "+.0%") * 2, ".1f")
+    names = ["job, workers", "particles", *names, "cores others used"]
     return Table(tuple(map(Column, names, formats)), rows)
 
 
-def of_job(known: dict[str, Any], title: str, particles: int) -> float:
-    """Predicted seconds of one that was measured, from its workers' start to its merge."""
+def of_job(known: dict[str, Any], title: str, particles: int) -> tuple[float, float]:
+    """Predicted for one that was measured, from its workers' start to its merge: seconds by the
+    clock, and of cores.
+    """
     network, kind, workers = title.split(", ")
     lists, boxes = known["lists"], kind == "boxes"
     costs = replace(
@@ -95,20 +103,16 @@ def of_job(known: dict[str, Any], title: str, particles: int) -> float:
     )
     cold, cached = kind == COLD, Site(int(workers), bandwidth=float("inf"))
     source = Boxes(40) if boxes else tomograms_here(known, OF_EACH if cold else particles)
-    site = replace(cached, bandwidth=disk(known)) if cold else cached
-    return predict(particles, source, costs, site, shard=OF_EACH if cold else SHARD).total
+    site = replace(cached, bandwidth=known["steps"]["disk"]) if cold else cached
+    times = predict(particles, source, costs, site, shard=OF_EACH if cold else SHARD)
+    start = lists["handing out"]["processor"] + known["steps"]["start"][network]
+    return times.total, particles * costs.particle + int(workers) * start
 
 
 def tomograms_here(known: dict[str, Any], particles: int) -> Tomograms:
     """As they were measured, with this machine's read-ahead."""
     window = int(known["machine"]["read_ahead_kb"][0]) * 1024
     return Tomograms(SHAPE, particles, 40, window=window)
-
-
-def disk(known: dict[str, Any]) -> float:
-    """Bytes/s of this machine's disk, one file from its beginning to its end."""
-    of = known["steps"]["sequential"]
-    return float(of["bytes"] / of["seconds"])
 
 
 def costs_of(known: dict[str, Any], network: str, read: str) -> Costs:

@@ -53,7 +53,9 @@ class Faults:
             out, start = self._stage.folder / fault.__name__, time.monotonic()
             times = fault(out)
             seconds = time.monotonic() - start
-            yield self._held(fault.__name__.replace("_", " "), times, out, undisturbed, seconds)
+            yield self.held(
+                fault.__name__.replace("_", " "), times, out, undisturbed, seconds=seconds
+            )
 
     def workers_killed(self, out: Path) -> int:
         """Some worker or other, while it computes, in one run; how often."""
@@ -68,7 +70,7 @@ class Faults:
         return killed
 
     def client_killed(self, out: Path) -> int:
-        """Again and again, each time after another shard was written; in the end it is left alone."""
+        """Each time after another shard was written; the last one is left alone. How often."""
         for number in range(self._times):
             process = self._predict(out)
             client, before = psutil.Process(process.pid), _standing(out)
@@ -103,7 +105,7 @@ class Faults:
     def _see(self, client: psutil.Process) -> None:
         self._seen |= {worker.pid: worker for worker in workers(client)}
 
-    def _held(self, fault: str, times: int, out: Path, against: Path, seconds: float) -> Played:
+    def held(self, fault: str, times: int, out: Path, against: Path, *, seconds: float) -> Played:
         found, right = result(out), result(against)
         time.sleep(1)  # for the last to end
         left = sum(process.is_running() for process in self._seen.values())

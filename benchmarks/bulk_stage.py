@@ -32,6 +32,8 @@ class Stage(NamedTuple):
     def star(self, count: int) -> Path:
         """A list of the first `count` positions."""
         path = self.folder / f"{count}.star"
+        if path.exists():  # a job must find it as it was
+            return path
         heads = [f"_rln{name} #{i}" for i, name in enumerate(_COLUMNS, 1)]
         rows = (f"tomogram {x} {y} {z}" for z, y, x in self.at[:count].tolist())
         path.write_text("\n".join(["data_", "", "loop_", *heads, *rows, ""]))

@@ -16,9 +16,12 @@ from tests.subtomograms.volume_bodies import mrc_bytes
 SPACING = 10.5  # Å
 
 
-def write_mrc_gz(path: Path, volume: np.ndarray) -> None:
-    with mrcfile.new(path, volume, compression="gzip") as mrc:
-        mrc.voxel_size = SPACING
+def write_packed(compression: str) -> Callable[[Path, np.ndarray], None]:
+    def write(path: Path, volume: np.ndarray) -> None:
+        with mrcfile.new(path, volume, compression=compression) as mrc:
+            mrc.voxel_size = SPACING
+
+    return write
 
 
 def write_mrc(path: Path, volume: np.ndarray) -> None:
@@ -110,7 +113,8 @@ STATING: dict[str, Callable[[Path, np.ndarray], None]] = {  # that state the vox
     "plain.mrc": write_mrc,
     "half.rec": write_half,
     "big_endian.st": write_big_endian,
-    "packed.mrc.gz": write_mrc_gz,
+    "packed.mrc.gz": write_packed("gzip"),
+    "packed.map.bz2": write_packed("bzip2"),
     "imagej.tif": write_imagej,
     "ome.ome.tif": write_ome_tiff,
     "packed.tiff": write_compressed_tiff,

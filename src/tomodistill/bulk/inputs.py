@@ -25,6 +25,7 @@ from tomodistill.tomograms.finding import find_tomograms
 from tomodistill.tomograms.relion import FoundTomogram
 
 BOXES = "boxes"  # dialect of what came without a list
+_NEIGHBOURHOOD = 256  # voxels of its edge; for boxes, that many in a row
 _BOXES_PER_LIST = 1_000_000  # of boxes without one: what is held in memory at a time
 
 
@@ -242,8 +243,12 @@ def _in_stack(position: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _ordered(file: NDArray[Any], at: NDArray[np.float64]) -> NDArray[np.void]:
-    """(n,) PLACE by file, and within it as it lies on the disk."""
+    """(n,) PLACE by file, then by neighbourhood, and within that as it lies on the disk.
+
+    Zarr reads whole chunks: a neighbourhood of some of them is kept, rows across a tomogram are not.
+    """
     places = np.empty(len(file), PLACE)
     places["row"], places["file"], places["at"] = np.arange(len(file)), file, at
-    x, y, z = np.rint(at).T[::-1]
-    return places[np.lexsort((x, y, z, file))]
+    nearest = np.rint(at)
+    x, y, z = nearest.T[::-1]
+    return places[np.lexsort((x, y, z, *(nearest // _NEIGHBOURHOOD).T[::-1], file))]

@@ -82,7 +82,8 @@ def _header(path: Path, head: bytes) -> NDArray[np.void]:
             header = np.frombuffer(head, HEADER_DTYPE.newbyteorder(order)).reshape(())
             if header["mode"] in (*_READ, *_OTHERS) and _is_sensible(header):
                 return header
-    raise refusal(path, "an MRC file", f"{len(head)} bytes that are no header of one", "Check it.")
+    todo = "Copy it again, or write it again with the program that made it."
+    raise refusal(path, "an MRC file", f"{len(head)} bytes that are no header of one", todo)
 
 
 def _is_sensible(header: NDArray[np.void]) -> bool:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from glob import glob
 from pathlib import Path
 
@@ -19,9 +19,7 @@ def named_files(where: str, *, deep: bool = False) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for part in filter(None, map(str.strip, where.split(","))):
-        whole = os.path.isdir(part) and not is_zarr(Path(part))
-        paths = _of_folder(Path(part), deep) if whole else map(Path, glob(part, recursive=True))
-        files = sorted(paths, key=_natural)
+        files = sorted(_of_part(part, deep), key=_natural)
         if not files:
             raise InputError(
                 expected="volume files",
@@ -38,6 +36,13 @@ def located(name: str, folder: Path) -> Path | None:
     """
     places = (Path(), folder, *folder.absolute().parents)
     return next((place / name for place in places if (place / name).exists()), None)
+
+
+def _of_part(part: str, deep: bool) -> Iterable[Path]:
+    path = Path(part)
+    if path.is_dir() and not is_zarr(path):
+        return _of_folder(path, deep)
+    return [path] if path.exists() else map(Path, glob(part, recursive=True))
 
 
 def _of_folder(folder: Path, deep: bool) -> Iterator[Path]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
 from tomodistill.subtomograms.preprocessing import Contrast
+from tomodistill.tomograms.chunks import ByChunks
 
 Holds = Literal["volume", "volumes", "images"]
 _SLICES = 3  # axes of a volume
@@ -59,6 +60,7 @@ class _Only:
     def __init__(self, array: Lazy) -> None:
         self._array = array
         self.shape, self.dtype = tuple(array.shape[1:]), array.dtype
+        self.chunks = _chunks(array)[1:]
 
     def __getitem__(self, key: Any) -> Any:
         return self._array[(0, *key) if isinstance(key, tuple) else (0, key)]
@@ -88,8 +90,15 @@ def volume_file(
         )
     if array.dtype.kind not in "fiu":
         raise refusal(path, "real numbers", f"{array.dtype}", "Convert them, float32 at best.")
+    if len(array.shape) == _SLICES and _chunks(array):
+        array = ByChunks(array, _chunks(array))
     holds: Holds = "images" if images else "volume" if len(array.shape) == _SLICES else "volumes"
     return VolumeFile(path, array, voxel_spacing, contrast, holds, close)
+
+
+def _chunks(array: Lazy) -> tuple[int, ...]:
+    """Voxels of a chunk's edges; none of an array that has no chunks."""
+    return tuple(getattr(array, "chunks", None) or ())
 
 
 def only_one(path: Path, arrays: Mapping[str, Lazy], name: str) -> Lazy:
