@@ -84,7 +84,8 @@ def describe(data: SubtomogramSet) -> str:
     if by == "item" and header.class_names:
         lines.append("  particles of one tomogram may be in train and in test: accuracy flatters")
     if len(header.class_names) == 1:
-        lines.append("  one class alone: train on it beside another set, data=THIS,OTHER")
+        lines.append("  one class alone: train on it beside another set, data=THIS,OTHER,")
+        lines.append("  or ingest it without labels, class_names=none, for transfer=")
     use = "data" if len(header.class_names) > 1 else "transfer"
     return "\n".join([*lines, f"use it: mlflow run . -e distill -P {use}={data.path.absolute()}"])
 

@@ -30,7 +30,7 @@ def test_all_positions_have_their_boxes_in_the_tomogram(script, version_folder, 
     assert (stage.at - box // 2 >= 0).all()
     assert (stage.at - box // 2 + box <= (40, 60, 81)).all()
     listed = read_particles(stage.star(20))
-    assert listed.positions.values[:, ::-1].tolist() == stage.at[:20].tolist()
+    assert listed.positions.values.tolist() == stage.at[:20].tolist()
 
 
 def test_ways_are_compared_within_a_round(script):

@@ -71,6 +71,16 @@ def test_a_list_with_classes_is_cropped_from_its_tomograms(
         )
 
 
+def test_labels_of_a_list_can_be_left_aside(
+    tmp_path: Path, particles: tuple[Path, np.ndarray]
+) -> None:
+    given = {"tomograms": str(tmp_path / "tomograms"), "box": EDGE}
+    data = ingested(particles[0], **given, class_names="none")
+    assert data.header.class_names == ()
+    assert set(data.labels) == {-1}
+    assert len(data.rows("train")) == 24
+
+
 def test_whole_tomograms_are_held_out(tmp_path: Path, particles: tuple[Path, np.ndarray]) -> None:
     data = ingested(particles[0], tomograms=str(tmp_path / "tomograms"), box=EDGE)
     assert data.header.recipe["split_by"] == "tomogram"

@@ -16,6 +16,7 @@ from distributed.security import Security
 
 import tomodistill
 from tomodistill.bulk.cluster import ClusterConfig
+from tomodistill.bulk.dask_worker import ALLOCATOR
 from tomodistill.errors import InputError
 
 _KINDS = {"slurm": SLURMCluster, "pbs": PBSCluster, "lsf": LSFCluster}
@@ -56,13 +57,15 @@ def _cluster(
 ) -> JobQueueCluster:
     """Without jobs; its scheduler is in this process."""
     source = shlex.quote(str(Path(tomodistill.__file__).parents[1]))
-    prologue = settings.get("job-script-prologue") or []
+    prologue = list(settings.get("job-script-prologue") or [])
+    prologue += [f'export PYTHONPATH={source}:"$PYTHONPATH"']
+    prologue += [f"export {name}={value}" for name, value in ALLOCATOR.items()]
     scheduler = settings.get("scheduler-options") or {}
     return kind(
         job_cls=type("Job", (_Closing, kind.job_cls), {}),
         config_name=config.section,
         processes=1,
-        job_script_prologue=[*prologue, f'export PYTHONPATH={source}:"$PYTHONPATH"'],
+        job_script_prologue=prologue,
         log_directory=settings.get("log-directory") or str(job / _LOGS),
         scheduler_options={"dashboard": False, "dashboard_address": ":0", **scheduler},
         security=security,

@@ -18,7 +18,7 @@ from distributed.security import Security
 import tomodistill
 from tomodistill.bulk.cluster import LOCAL, ClusterConfig
 from tomodistill.bulk.dask_backend import Connection
-from tomodistill.bulk.dask_worker import Share, gpus
+from tomodistill.bulk.dask_worker import ALLOCATOR, Share, gpus
 from tomodistill.errors import InputError
 from tomodistill.inference.choice import AUTO
 from tomodistill.machine import cores
@@ -32,11 +32,7 @@ _SETTINGS = {
     "distributed.scheduler.http.routes": [],  # nobody looks
     "distributed.worker.http.routes": [],
     "distributed.worker.profile.enabled": False,
-    # Blocks of volumes come and go: memory that is kept for the next saves a tenth of the time.
-    "distributed.nanny.pre-spawn-environ": {
-        "MALLOC_MMAP_THRESHOLD_": 2**25,  # bytes; glibc takes no more
-        "MALLOC_TRIM_THRESHOLD_": 2**32,
-    },
+    "distributed.nanny.pre-spawn-environ": ALLOCATOR,
     "distributed.comm.timeouts.connect": f"{_CONNECT:g}s",
 }
 

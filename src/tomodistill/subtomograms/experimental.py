@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from tqdm import tqdm
 from tomodistill.errors import InputError
 from tomodistill.subtomograms.dataset import UNLABELLED, SetHeader, SubtomogramSet, write_set
 from tomodistill.subtomograms.found import NO_CLASS, Found, read_found
-from tomodistill.subtomograms.ingestion import Ingestion
+from tomodistill.subtomograms.ingestion import NONE, Ingestion
 from tomodistill.subtomograms.items import Item
 from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
 from tomodistill.subtomograms.splits import FEWEST, Splits, draw_splits
@@ -35,7 +35,12 @@ class Labelled:
 
 
 def choose_classes(found: Found, config: Ingestion) -> Found:
-    """Those of the classes that `config` names, and those of none; all where it names none."""
+    """Those of the classes that `config` names, and those of none; all where it names none.
+
+    Raises InputError for a class that there is not.
+    """
+    if config.class_names == NONE:
+        return replace(found, classes=np.full(len(found), NO_CLASS, object))
     if not config.names:
         return found
     missing = sorted(set(config.names) - set(found.classes))

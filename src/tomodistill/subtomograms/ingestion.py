@@ -28,7 +28,7 @@ class Ingestion:
 
     particles: str = NONE  # a folder with one folder per class, boxes, or a particle list
     tomograms: str = NONE  # folder, pattern or RELION's tomograms.star; none: the boxes of the list
-    class_names: str = AUTO  # of those to keep, as "1:ribosome,2:proteasome"; auto: all, as found
+    class_names: str = AUTO  # to keep, as "1:ribosome,2:p97"; auto: all as found; none: no labels
     box: int = 0  # voxels to store; 0: as the files have it
     voxel_spacing: float = 0.0  # Å to store, by a Fourier crop of finer boxes; 0: as in the files
     file_spacing: float = 0.0  # Å, of tomograms or boxes; 0: as their headers and lists say
@@ -63,8 +63,8 @@ class Ingestion:
 
     @property
     def names(self) -> dict[str, str] | None:
-        """What a source calls a class -> its name; empty for all as found, None for nonsense."""
-        if self.class_names == AUTO:
+        """What a source calls a class -> its name; empty where none is named, None for nonsense."""
+        if self.class_names in (AUTO, NONE):
             return {}
         pairs = [pair.partition(":") for pair in self.class_names.split(",")]
         names = {found.strip(): name.strip() for found, _, name in pairs}
