@@ -29,7 +29,6 @@ from bulk_costs_parts import (
     cold_boxes,
     cold_crops,
     cropping_seconds,
-    disk_rate,
     network_seconds,
     one_core,
     shard_seconds,
@@ -105,7 +104,6 @@ def measured_steps(scratch: Path, versions: dict[str, Path]) -> Iterator[tuple[s
         yield "start", {name: start_seconds(folder) for name, folder in versions.items()}
     yield "cold boxes", {k: cold_boxes(stack(scratch, k)) for k in ("float32", "float16")}
     yield "cold crops", {str(n): cold_crops(floats, 40, n) for n in DENSITIES}
-    yield "disk", disk_rate(floats)
 
 
 def crops(floats: Path, shorts: Path) -> Iterator[tuple[str, float]]:

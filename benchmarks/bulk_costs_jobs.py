@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bulk_costs_lists import processor_seconds, write_particles
-from bulk_costs_parts import SHAPE, forget, write_noise
+from bulk_costs_lists import write_particles
+from bulk_costs_parts import SHAPE, forget, processor_seconds, write_noise
 
 from tomodistill.bulk.cluster import ClusterConfig, open_backend
 from tomodistill.bulk.complete import complete

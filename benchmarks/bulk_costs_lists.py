@@ -3,7 +3,6 @@
 Each in a process of its own, for the largest memory that a process ever had never falls.
 """
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import starfile
-from bulk_costs_parts import anywhere, made_up
+from bulk_costs_parts import anywhere, made_up, processor_seconds
 
 from tomodistill.bulk.backends import Backend
 from tomodistill.bulk.config import BulkConfig
@@ -106,23 +105,16 @@ def _write(folder: Path) -> None:
 
 
 def handing_out(folder: Path, backend: Callable[[], Backend]) -> dict[str, float]:
-    """Until a backend takes shards: wall seconds, and those of cores with its end; and the wall
-    seconds of each shard that stands already, from being asked for to being told.
+    """Seconds of cores for workers that start and end; and by the clock, of each shard that stands
+    already, from being asked for to being told.
     """
-    job, own, begun = Job.open(folder), processor_seconds(), time.perf_counter()
+    job, own = Job.open(folder), processor_seconds()
     with closing(backend()) as workers:
         run_shards(job, workers, [0])
-        start = time.perf_counter() - begun
     own = processor_seconds() - own
     with closing(backend()) as workers:
         run_shards(job, workers, [0])
         begun = time.perf_counter()
         run_shards(job, workers, range(len(job.shards)))
         each = (time.perf_counter() - begun) / len(job.shards)
-    return {"start": start, "processor": own, "shard": each}
-
-
-def processor_seconds() -> float:
-    """Of this process and of those that it started and that ended."""
-    of = os.times()
-    return of.user + of.system + of.children_user + of.children_system
+    return {"start": own, "shard": each}

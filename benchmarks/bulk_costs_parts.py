@@ -113,19 +113,6 @@ def box_seconds(stack: Path) -> float:
         return of_each(read, len(rows))
 
 
-def disk_rate(path: Path) -> float:
-    """Bytes/s of a file that no cache holds, from its beginning to its end: the best round."""
-    rates, block = [], bytearray(2**22)
-    for _ in range(3):
-        forget(path)
-        begun = time.perf_counter()
-        with path.open("rb", buffering=0) as file:
-            while file.readinto(block):
-                pass
-        rates.append(path.stat().st_size / (time.perf_counter() - begun))
-    return max(rates)
-
-
 def cold_boxes(stack: Path) -> dict[str, float]:
     """Of one box of a stack that no cache holds, read one after the other: wall seconds, bytes."""
     forget(stack)
@@ -167,9 +154,19 @@ def network_seconds(model: Classifier, edge: int) -> dict[str, float]:
 
 
 def start_seconds(version: Path) -> float:
-    """Wall: of a fresh process until its model is loaded, tested and warm."""
-    command = [sys.executable, "-c", _STARTED, str(version)]
-    return waited(lambda: subprocess.run(command, check=True), 1, rounds=3)
+    """Of cores: for a fresh process until its model is loaded, tested and warm."""
+    command, taken = [sys.executable, "-c", _STARTED, str(version)], []
+    for _ in range(3):
+        before = processor_seconds()
+        subprocess.run(command, check=True)
+        taken.append(processor_seconds() - before)
+    return statistics.median(taken)
+
+
+def processor_seconds() -> float:
+    """Of this process and of those that it started and that ended."""
+    of = os.times()
+    return of.user + of.system + of.children_user + of.children_system
 
 
 def shard_seconds(folder: Path, *, particles: int, classes: int) -> dict[str, float]:

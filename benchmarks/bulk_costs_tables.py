@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bulk_costs_jobs import COLD, OF_EACH
@@ -103,9 +104,9 @@ def of_job(known: dict[str, Any], title: str, particles: int) -> tuple[float, fl
     )
     cold, cached = kind == COLD, Site(int(workers), bandwidth=float("inf"))
     source = Boxes(40) if boxes else tomograms_here(known, OF_EACH if cold else particles)
-    site = replace(cached, bandwidth=known["steps"]["disk"]) if cold else cached
+    site = replace(cached, bandwidth=disk(known)) if cold else cached
     times = predict(particles, source, costs, site, shard=OF_EACH if cold else SHARD)
-    start = lists["handing out"]["processor"] + known["steps"]["start"][network]
+    start = lists["handing out"]["start"] + known["steps"]["start"][network]
     return times.total, particles * costs.particle + int(workers) * start
 
 
@@ -113,6 +114,11 @@ def tomograms_here(known: dict[str, Any], particles: int) -> Tomograms:
     """As they were measured, with this machine's read-ahead."""
     window = int(known["machine"]["read_ahead_kb"][0]) * 1024
     return Tomograms(SHAPE, particles, 40, window=window)
+
+
+def disk(known: dict[str, Any]) -> float:
+    """Bytes/s that this machine's disk gave to those who cropped from it."""
+    return median(of["bytes"] / of["seconds"] for of in known["steps"]["cold crops"].values())
 
 
 def costs_of(known: dict[str, Any], network: str, read: str) -> Costs:

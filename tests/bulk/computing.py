@@ -12,8 +12,9 @@ FAILS, DIES, DOZES = 100, 101, 200  # shards; what is more, too, dozes
 
 
 def compute(job: Path, shard: int) -> Outcome:
-    """Leaves a file that says who began, and on which cores; then as its number says."""
-    mark = f"{os.getpid()} {min(os.sched_getaffinity(0))}"
+    """Leaves a file that says who began, and with what; then as its number says."""
+    device = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    mark = f"{os.getpid()} {min(os.sched_getaffinity(0))}:{device}"
     (job / f"{shard}.part").write_text(mark)
     (job / f"{shard}.part").rename(job / f"{shard}")
     if shard == FAILS:

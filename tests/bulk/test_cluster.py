@@ -28,13 +28,10 @@ def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
         time.sleep(0.05)
 
 
-def marks(job: Path) -> dict[int, tuple[int, int]]:
-    """Shard that was begun -> process and its first core."""
-    return {
-        int(path.name): tuple(map(int, path.read_text().split()))
-        for path in job.iterdir()
-        if path.name.isdecimal()
-    }
+def marks(job: Path) -> dict[int, tuple[int, str]]:
+    """Shard that was begun -> process, and its first core and device."""
+    begun = {path.name: path.read_text().split() for path in job.glob("*[0-9]")}
+    return {int(name): (int(of[0]), of[1]) for name, of in begun.items()}
 
 
 def ask(backend: Backend, *shards: int) -> dict[int, str]:
@@ -103,14 +100,17 @@ print(type(backend).__name__, backend.next().shard, "distributed" in sys.modules
     assert said.split() == [Here.__name__, "3", "False"]
 
 
-def test_local_workers_have_cores_of_their_own_and_come_back(tmp_path, capfd):
-    scratch = set(Path.cwd().iterdir())
-    with opened(tmp_path, workers="2") as backend:
+def test_local_workers_have_cores_and_devices_of_their_own_and_come_back(
+    tmp_path, capfd, monkeypatch
+):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    beside, usable = set(Path.cwd().iterdir()), sorted(os.sched_getaffinity(0))
+    with opened(tmp_path) as backend:
         assert backend.room() == 4
         assert set(ask(backend, *range(20)).values()) == {""}
         workers = dict(marks(tmp_path).values())
         assert len(workers) == 2
-        assert len(set(workers.values())) == min(2, len(os.sched_getaffinity(0)))
+        assert set(workers.values()) == {f"{usable[0]}:3", f"{usable[1 % len(usable)]}:5"}
         assert ask(backend, FAILS) == {FAILS: "ValueError: no such thing"}
         backend.submit(DIES)
         assert backend.next().lost
@@ -118,10 +118,10 @@ def test_local_workers_have_cores_of_their_own_and_come_back(tmp_path, capfd):
         assert set(ask(backend, *range(20, 40)).values()) == {""}
         begun = marks(tmp_path)
         again = {begun[shard][0]: begun[shard][1] for shard in range(20, 40)}
-        assert set(again.values()) == set(workers.values())  # the same cores again
+        assert set(again.values()) == set(workers.values())  # the same again
         assert begun[DIES][0] not in again
     assert not any(psutil.pid_exists(pid) for pid in (*workers, *again))
-    assert set(Path.cwd().iterdir()) == scratch
+    assert set(Path.cwd().iterdir()) == beside
     assert capfd.readouterr() == ("", "")
 
 

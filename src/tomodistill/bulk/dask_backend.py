@@ -76,7 +76,9 @@ class DaskBackend:
             return outcome
         except KilledWorker as killed:
             worker = killed.last_worker.address
-            return Outcome(shard, fault=f"its worker {worker} died", lost=True)
+            return Outcome(
+                shard, fault=f"its worker {worker} died, perhaps for its memory", lost=True
+            )
         except (CancelledError, OSError) as error:
             raise _gone() from error
         except Exception as error:  # before the shard began: not even its function was found

@@ -40,14 +40,15 @@ _SETTINGS = {
 def connected(config: ClusterConfig, job: Path) -> Connection:
     """A client of these workers, of which at least one is there and runs this program.
 
-    Raises InputError if there is no such cluster, or its workers are of another version.
+    Raises InputError if there is no such cluster, or its workers run another program.
     """
     with ExitStack() as opened:
         opened.enter_context(dask.config.set(_SETTINGS))
         opened.enter_context(_quiet())
         client = _client(config, job, opened)
         _wait_for_one(client, config)
-        _check_program(client)
+        if config.cluster != LOCAL:
+            _check_program(client)
         return Connection(client, opened.pop_all())
 
 

@@ -1,7 +1,7 @@
 """Particle lists and boxes as users name them, and where in which file each particle is."""
 
 import glob
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from tomodistill.particles.reading import FOREIGN, LIST_SUFFIXES, read_particles
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.subtomograms.spacing import same_spacing
 from tomodistill.tomograms.boxes import box_files, listed_boxes
-from tomodistill.tomograms.files import open_tomogram
+from tomodistill.tomograms.files import is_volume_name, open_tomogram
 from tomodistill.tomograms.finding import find_tomograms
+from tomodistill.tomograms.ome_zarr import is_zarr
 from tomodistill.tomograms.relion import FoundTomogram
 
 BOXES = "boxes"  # dialect of what came without a list
@@ -85,9 +86,17 @@ def _names(config: BulkConfig) -> list[str]:
 def _lists(name: str) -> list[Path]:
     """The particle lists among what a name stands for; none if it stands for boxes."""
     folder = Path(name)
-    found = folder.iterdir() if folder.is_dir() else map(Path, glob.glob(name) or [name])
-    suffixes = {*LIST_SUFFIXES, *FOREIGN}  # foreign lists are named when they are refused
-    return sorted(path for path in found if path.suffix.partition("?")[0] in suffixes)
+    if is_zarr(folder):
+        return []
+    found = list(folder.iterdir() if folder.is_dir() else map(Path, glob.glob(name) or [name]))
+    if lists := _of_kinds(found, LIST_SUFFIXES):
+        return lists
+    boxes = any(is_volume_name(path) for path in found)  # perhaps with a table beside them
+    return [] if boxes else _of_kinds(found, FOREIGN)  # these are named when they are refused
+
+
+def _of_kinds(paths: list[Path], suffixes: Collection[str]) -> list[Path]:
+    return sorted(path for path in paths if path.suffix.partition("?")[0] in suffixes)
 
 
 def _of_list(particles: ParticleList, config: BulkConfig) -> Input:
@@ -172,7 +181,7 @@ def _check_inside(
     raise InputError(
         expected=f"coordinates within the tomogram of {size} voxels (x, y, z)",
         found=f"{outside.sum()} of {len(rows)} particles outside of {tomogram.path.name}; "
-        f"the first, {particles.ids[rows[first]]}, at voxel {where}",
+        f"the first, {particles.ids[rows[first]]} of {particles.path}, at voxel {where}",
         todo="If the list counts in other voxels than the tomogram has, give coordinate_spacing= "
         "(Å of them); border=drop leaves such particles out.",
     )

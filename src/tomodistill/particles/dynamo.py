@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from dynamotable.io import read_table_map
 from dynamotable.utils import COLUMN_NAMES
 from numpy.typing import NDArray
 
@@ -88,9 +87,15 @@ def _tomograms(columns: Columns) -> Names:
     listed = columns.path.with_suffix(".doc")
     if not listed.is_file():
         return numbers
-    names = read_table_map(listed).astype("str").set_index("tomo")["tomo_file"]
-    known = pd.Series(numbers).map(names)
-    return np.where(known.isna(), numbers, known.to_numpy(dtype=object))
+    named = _named(listed)
+    return np.array([named.get(number, number) for number in numbers], dtype=object)
+
+
+def _named(listed: Path) -> dict[str, str]:
+    """Number of a tomogram -> its file, whose name may have blanks."""
+    lines = listed.read_text(errors="replace").splitlines()
+    pairs = [line.strip().split(maxsplit=1) for line in lines]
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
 
 
 def _text(columns: Columns, name: str) -> Names:
