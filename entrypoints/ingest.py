@@ -15,16 +15,16 @@ from matplotlib.figure import Figure
 from entrypoints.flags import config_flags, config_from, parse_flags
 from tomodistill import places
 from tomodistill.evaluation.set_figures import items_figure
-from tomodistill.subtomograms.dataset import SPLITS, UNLABELLED, SubtomogramSet, open_set
-from tomodistill.subtomograms.experimental import (
+from tomodistill.ingestion.config import Ingestion
+from tomodistill.ingestion.experimental import (
     choose_classes,
     label,
     write_experimental_set,
 )
-from tomodistill.subtomograms.found import Found
-from tomodistill.subtomograms.ingestion import Ingestion
-from tomodistill.subtomograms.sources import find_subtomograms
-from tomodistill.subtomograms.survey import Survey, survey, voxels_of
+from tomodistill.ingestion.found import Found
+from tomodistill.ingestion.sources import find_subtomograms
+from tomodistill.ingestion.survey import Survey, survey, voxels_of
+from tomodistill.subtomograms.dataset import SPLITS, UNLABELLED, SubtomogramSet, open_set
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import (
     log_config,
@@ -53,7 +53,9 @@ def ensure_ingested(
 ) -> SubtomogramSet:
     """The set of these subtomograms: the file of a finished run, or a new one."""
     digest = phase_digest(
-        packages=("subtomograms", "tomograms", "particles"), config=config, found=_digest(found)
+        packages=("ingestion", "subtomograms", "tomograms", "particles"),
+        config=config,
+        found=_digest(found),
     )
     path = places.sets() / f"{digest[:16]}.h5"
     return ensure(

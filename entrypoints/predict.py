@@ -44,7 +44,9 @@ def main(arguments: list[str]) -> None:
     with _recorded(config, given[PART]) as run:
         job = _job(folder, config)
         print(f"predict: {job.particles:,} particles in {len(job.shards)} shards: {folder}")
-        print(f"predict: {job.model}; contrast {job.facts.contrast}, from {job.facts.contrast_from}")
+        print(
+            f"predict: {job.model}; contrast {job.facts.contrast}, from {job.facts.contrast_from}"
+        )
         progress = Progress(job.particles, _standing(job))
         try:
             if of > 1:

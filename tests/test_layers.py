@@ -23,6 +23,7 @@ FLOORS = {
     "subtomograms": 1,
     "particles": 1,
     "tomograms": 1,
+    "ingestion": 2,
     "networks": 2,
     "distillation": 3,
     "inference": 3,

@@ -37,7 +37,7 @@ def test_the_same_flags_go_on_and_others_do_not(tmp_path: Path, version: Path) -
     again = Job.open(job.folder)
     assert again.digest == job.digest
     check_same(again, job.config)
-    with pytest.raises(InputError, match="expected border=pad.*; found border=drop"):
+    with pytest.raises(InputError, match="found border=drop"):
         check_same(again, replace(job.config, border="drop"))
     Path(job.config.particles).write_text("data_\n")
     with pytest.raises(InputError, match="a changed or missing one"):
@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, version: Path) 
 def test_an_unfinished_plan_is_no_job(tmp_path: Path, version: Path) -> None:
     job = make_job(tmp_path, version)
     shutil.move(job.folder / "plan", job.folder / ".planning-1")
-    with pytest.raises(InputError, match="a job folder with a plan/job.json"):
+    with pytest.raises(InputError, match="expected a job folder"):
         Job.open(job.folder)
     with mrcfile.mmap(tmp_path / "one.mrc") as file:
         assert file.data.shape == (SIDE, SIDE, SIDE)

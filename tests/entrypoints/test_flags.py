@@ -11,9 +11,9 @@ from entrypoints.sweep import SWEPT
 from serving.config import ServiceConfig
 from tests.processes import working_in
 from tomodistill.evaluation.search import Search
+from tomodistill.ingestion.config import Ingestion
 from tomodistill.scales import SCALES, flag_name
 from tomodistill.simulation.config import Range
-from tomodistill.subtomograms.ingestion import Ingestion
 from tomodistill.tracking.gates import Gates
 
 # What MLproject calls `type: string` and the code reads as something else, by flag.

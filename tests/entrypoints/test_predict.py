@@ -1,4 +1,4 @@
-"""`predict` as its user meets it: lists in, classified lists out, and what goes wrong on the way."""
+"""`predict` as its user meets it: lists in, classified lists out, and what goes wrong."""
 
 import re
 from pathlib import Path

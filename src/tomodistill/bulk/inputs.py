@@ -254,7 +254,7 @@ def _in_stack(position: NDArray[np.int64]) -> NDArray[np.float64]:
 def _ordered(file: NDArray[Any], at: NDArray[np.float64]) -> NDArray[np.void]:
     """(n,) PLACE by file, then by neighbourhood, and within that as it lies on the disk.
 
-    Zarr reads whole chunks: a neighbourhood of some of them is kept, rows across a tomogram are not.
+    Zarr reads whole chunks, and keeps those of a neighbourhood, not those across a tomogram.
     """
     places = np.empty(len(file), PLACE)
     places["row"], places["file"], places["at"] = np.arange(len(file)), file, at

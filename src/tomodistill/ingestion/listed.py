@@ -5,9 +5,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
-from tomodistill.particles.coordinates import voxels
-from tomodistill.particles.lists import Names, ParticleList
-from tomodistill.subtomograms.found import (
+from tomodistill.ingestion.config import NONE, Ingestion
+from tomodistill.ingestion.found import (
     NO_CLASS,
     NO_TOMOGRAM,
     Found,
@@ -15,7 +14,8 @@ from tomodistill.subtomograms.found import (
     one_contrast,
     one_spacing,
 )
-from tomodistill.subtomograms.ingestion import NONE, Ingestion
+from tomodistill.particles.coordinates import voxels
+from tomodistill.particles.lists import Names, ParticleList
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.subtomograms.spacing import same_spacing
 from tomodistill.tomograms.boxes import listed_boxes

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from tomodistill.errors import InputError
+from tomodistill.ingestion.config import AUTO, Ingestion
+from tomodistill.ingestion.found import Found, read_found
 from tomodistill.subtomograms.contents import content_digest
-from tomodistill.subtomograms.found import Found, read_found
-from tomodistill.subtomograms.ingestion import AUTO, Ingestion
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.subtomograms.volumes import LARGEST_VALUE
 from tomodistill.tomograms.contrast import vote_contrast

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tomodistill.subtomograms.splits import draw_splits
+from tomodistill.ingestion.splits import draw_splits
 
 
 def ids(count: int) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from tests.subtomograms.test_experimental import ingested
+from tests.ingestion.test_experimental import ingested
 from tomodistill.errors import InputError
 from tomodistill.subtomograms.volumes import write_mrc
 

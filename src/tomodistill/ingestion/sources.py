@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from tomodistill.errors import InputError
+from tomodistill.ingestion.config import NONE, Ingestion
+from tomodistill.ingestion.found import NO_CLASS, NO_TOMOGRAM, Found, found_boxes
+from tomodistill.ingestion.listed import find_listed
 from tomodistill.particles.reading import FOREIGN, LIST_SUFFIXES, read_particles
-from tomodistill.subtomograms.found import NO_CLASS, NO_TOMOGRAM, Found, found_boxes
-from tomodistill.subtomograms.ingestion import NONE, Ingestion
-from tomodistill.subtomograms.listed import find_listed
 from tomodistill.tomograms.boxes import BoxFile, box_files
 from tomodistill.tomograms.ome_zarr import is_zarr
 

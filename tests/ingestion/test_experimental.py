@@ -7,12 +7,13 @@ import pytest
 
 from tests.processes import stop_after
 from tomodistill.errors import InputError
-from tomodistill.subtomograms import experimental, row_file
+from tomodistill.ingestion import experimental
+from tomodistill.ingestion.config import Ingestion
+from tomodistill.ingestion.experimental import choose_classes, label, write_experimental_set
+from tomodistill.ingestion.sources import find_subtomograms
+from tomodistill.ingestion.survey import survey, voxels_of
+from tomodistill.subtomograms import row_file
 from tomodistill.subtomograms.dataset import SubtomogramSet
-from tomodistill.subtomograms.experimental import choose_classes, label, write_experimental_set
-from tomodistill.subtomograms.ingestion import Ingestion
-from tomodistill.subtomograms.sources import find_subtomograms
-from tomodistill.subtomograms.survey import survey, voxels_of
 from tomodistill.subtomograms.volumes import write_mrc
 
 BOX, SPACING = 8, 12.5

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
+from tomodistill.ingestion.config import Ingestion
 from tomodistill.particles.lists import Names
-from tomodistill.subtomograms.ingestion import Ingestion
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.subtomograms.row_file import rows_per_block
 from tomodistill.subtomograms.spacing import same_spacing

@@ -1,0 +1,1 @@
+"""From experimental subtomograms, as people have them, to a subtomogram set."""
