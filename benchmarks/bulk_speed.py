@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import psutil
 from bulk_stage import Peaks, Stage, looks, on_cores
 from inference_turns import quartiles
 from numpy.typing import NDArray
@@ -37,6 +38,7 @@ class Turn:
     way: str
     particles: int
     seconds: float
+    cpu: float  # seconds of all processes, which others on the machine change less
 
 
 def turns(stage: Stage, *, particles: int, rounds: int, turn: float = TURN) -> Iterator[Turn]:
@@ -56,9 +58,15 @@ def turns(stage: Stage, *, particles: int, rounds: int, turn: float = TURN) -> I
             way()  # loads the model
         for number in range(rounds):
             for name in list(ways)[:: 1 if number % 2 == 0 else -1]:
-                start = time.perf_counter()
+                start, cpu = time.perf_counter(), _cpu()
                 count = ways[name]()
-                yield Turn(number, name, count, time.perf_counter() - start)
+                yield Turn(number, name, count, time.perf_counter() - start, _cpu() - cpu)
+
+
+def _cpu() -> float:
+    """Seconds of this process and of its workers."""
+    family = [here := psutil.Process(), *here.children(recursive=True)]
+    return sum(sum(process.cpu_times()[:2]) for process in family)
 
 
 def _rate(classifier: Classifier, volumes: NDArray[np.float32]) -> float:
@@ -113,6 +121,7 @@ def speed_table(taken: Sequence[Turn]) -> Table:
     columns = (
         Column("way"),
         Column("particles/s", ",.0f"),
+        Column("particles/s of CPU", ",.0f"),
         Column(f"of the {ENGINE}", ".2f"),
         Column(f"of the {CLASSIFIER}", ".2f"),
         Column(f"of {ONE}", ".2f"),
@@ -121,8 +130,14 @@ def speed_table(taken: Sequence[Turn]) -> Table:
     ways = dict.fromkeys(turn.way for turn in taken)
     rates = {way: {t.round: t.particles / t.seconds for t in taken if t.way == way} for way in ways}
     bases = (ENGINE, CLASSIFIER, ONE, ALONE)
+    of_cpu = {way: [t.particles / t.cpu for t in taken if t.way == way] for way in ways}
     rows = [
-        [way, quartiles(list(of.values())), *(_ratio(of, rates[base]) for base in bases)]
+        [
+            way,
+            quartiles(list(of.values())),
+            quartiles(of_cpu[way]),
+            *(_ratio(of, rates[base]) for base in bases),
+        ]
         for way, of in rates.items()
     ]
     return Table(columns, rows)

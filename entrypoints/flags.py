@@ -53,11 +53,18 @@ def _comments(configs: Sequence[type[Any]]) -> dict[str, str]:
         RECIPE: f"how students learn: {' or '.join(RECIPES)}",
     }
     for phase, config in vars(SCALES[DEFAULT_SCALE]).items():
-        for origin in reversed(type(config).__mro__[:-1]):
-            pairs = _FIELD.findall(inspect.getsource(origin))
-            found |= {flag_name(phase, name): comment for name, comment in pairs}
+        pairs = _fields(type(config)).items()
+        found |= {flag_name(phase, name): comment for name, comment in pairs}
     for config in configs:
-        found |= dict(_FIELD.findall(inspect.getsource(config)))
+        found |= _fields(config)
+    return found
+
+
+def _fields(config: type[Any]) -> dict[str, str]:
+    """Name -> comment, of those that it inherits too."""
+    found: dict[str, str] = {}
+    for origin in reversed(config.__mro__[:-1]):
+        found |= dict(_FIELD.findall(inspect.getsource(origin)))
     return found
 
 

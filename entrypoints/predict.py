@@ -92,12 +92,12 @@ def _recorded(config: BulkConfig, part: str) -> AbstractContextManager[Run | Non
 
 def _job(folder: Path, config: BulkConfig) -> Job:
     """The job that stands in the folder, or a new one."""
-    if (folder / MANIFEST).exists():
-        job = Job.open(folder)
-        check_same(job, config)
-        return job
-    version, name = _version(config.model)
-    return plan(folder, config, version=version, model=name)
+    if not (folder / MANIFEST).exists():
+        version, name = _version(config.model)
+        plan(folder, config, version=version, model=name)
+    job = Job.open(folder)
+    check_same(job, config)  # another process may have planned meanwhile, with other flags
+    return job
 
 
 def _version(model: str) -> tuple[Path, str]:

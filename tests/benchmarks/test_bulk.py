@@ -37,13 +37,13 @@ def test_ways_are_compared_within_a_round(script):
     speed = script("bulk_speed")
     ways = (speed.ENGINE, speed.CLASSIFIER, speed.ALONE, speed.ONE, speed.TWO)
     taken = [
-        speed.Turn(number, way, particles=100, seconds=slowness * (i + 1))
+        speed.Turn(number, way, particles=100, seconds=slowness * (i + 1), cpu=i + 1)
         for number, slowness in enumerate((1.0, 4.0, 1.0))  # the machine has others to serve
         for i, way in enumerate(ways)
     ]
     last = speed.speed_table(taken).rows[-1]
-    assert [cell.value for cell in last[1:]] == pytest.approx([20, 1 / 5, 2 / 5, 4 / 5, 3 / 5])
-    assert last[2].low == last[2].high
+    assert [cell.value for cell in last[1:]] == pytest.approx([20, 20, 1 / 5, 2 / 5, 4 / 5, 3 / 5])
+    assert last[3].low == last[3].high
 
 
 def finished(folder: Path, rows: np.ndarray) -> Path:

@@ -13,10 +13,11 @@ from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from tomodistill.errors import InputError
-from tomodistill.ingestion.config import NONE, Ingestion
+from tomodistill.ingestion.config import Ingestion
 from tomodistill.ingestion.found import NO_CLASS, Found, read_found
 from tomodistill.ingestion.splits import FEWEST, Splits, draw_splits
 from tomodistill.ingestion.survey import Survey, Voxels
+from tomodistill.particles.options import NONE
 from tomodistill.subtomograms.dataset import UNLABELLED, SetHeader, SubtomogramSet, write_set
 from tomodistill.subtomograms.items import Item
 from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tomodistill.errors import InputError
 from tomodistill.ingestion.config import Ingestion
 from tomodistill.particles.lists import Names
+from tomodistill.particles.placing import Placed, VolumesFile
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.subtomograms.row_file import rows_per_block
 from tomodistill.subtomograms.spacing import same_spacing
-from tomodistill.tomograms.boxes import BoxFile
 from tomodistill.tomograms.cropping import Crops, crop
 from tomodistill.tomograms.files import open_volume
 from tomodistill.tomograms.volume_file import VolumeFile
@@ -83,42 +83,37 @@ def _box(file: VolumeFile, position: int, middle: tuple[slice, ...]) -> Any:
     return file.array[(position, *middle) if file.holds == "volumes" else middle]
 
 
-def found_boxes(
-    files: Sequence[BoxFile],
-    file: NDArray[np.int64],
-    position: NDArray[np.int64],
+def found_places(
+    placed: Placed,
     *,
     ids: Names,
     classes: Names,
     tomograms: Names,
     config: Ingestion,
     angles: NDArray[np.float64] | None = None,
-    listed_spacing: float | None = None,
 ) -> Found:
-    """Boxes at `position` (n,) of `file` (n,), and what is known of each.
+    """n subtomograms where they were placed, and what is known of each.
 
-    `listed_spacing` in Å: of them all, where a list says it. Raises InputError for boxes of several
-    sizes, voxel spacings or contrasts.
+    Raises InputError for files of several box sizes, voxel spacings or contrasts.
     """
+    files = placed.files
     _check_edges(files)
-    order = np.lexsort((position, file))
-    stated = {of.path: listed_spacing or of.voxel_spacing for of in files}
     found = Found(
-        files=tuple(of.path for of in files),
-        file=file,
-        at=np.pad(position[:, None].astype(np.float64), ((0, 0), (0, 2))),
+        files=tuple(file.path for file in files),
+        file=placed.file,
+        at=placed.at,
         edge=files[0].edge,
-        voxel_spacing=one_spacing(stated, config),
-        contrast=one_contrast({of.contrast for of in files}),
+        voxel_spacing=_one_spacing({file.path: file.voxel_spacing for file in files}, config),
+        contrast=_one_contrast({file.contrast for file in files}),
         ids=ids,
         classes=classes,
         tomograms=tomograms,
         angles=np.full((len(ids), 3), np.nan) if angles is None else angles,
     )
-    return found.take(order)
+    return found.take(np.lexsort((*placed.at.T[::-1], placed.file)))
 
 
-def _check_edges(files: Sequence[BoxFile]) -> None:
+def _check_edges(files: Sequence[VolumesFile]) -> None:
     for other in files[1:]:
         if other.edge != files[0].edge:
             raise InputError(
@@ -129,7 +124,7 @@ def _check_edges(files: Sequence[BoxFile]) -> None:
             )
 
 
-def one_spacing(stated: Mapping[Path, float | None], config: Ingestion) -> float:
+def _one_spacing(stated: Mapping[Path, float | None], config: Ingestion) -> float:
     """Å, that of all files. Raises InputError where they differ or none is known."""
     known = {path: spacing for path, spacing in stated.items() if spacing}
     if config.file_spacing or not known:
@@ -155,7 +150,7 @@ def _given_spacing(config: Ingestion) -> float:
     return given
 
 
-def one_contrast(stated: set[Contrast | None]) -> Contrast | None:
+def _one_contrast(stated: set[Contrast | None]) -> Contrast | None:
     """What all files state; None where one does not. Raises InputError where they differ."""
     if len(stated - {None}) > 1:
         raise InputError(

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from tomodistill.errors import InputError
-from tomodistill.ingestion.config import NONE, Ingestion
-from tomodistill.ingestion.found import NO_CLASS, NO_TOMOGRAM, Found, found_boxes
+from tomodistill.ingestion.config import Ingestion
+from tomodistill.ingestion.found import NO_CLASS, NO_TOMOGRAM, Found, found_places
 from tomodistill.ingestion.listed import find_listed
+from tomodistill.particles.options import NONE
+from tomodistill.particles.placing import Placed, box_volumes, in_stack
 from tomodistill.particles.reading import FOREIGN, LIST_SUFFIXES, read_particles
 from tomodistill.tomograms.boxes import BoxFile, box_files
 from tomodistill.tomograms.ome_zarr import is_zarr
@@ -83,10 +85,13 @@ def _of_files(
         called[i] if counts[i] == 1 else f"{at + 1}@{called[i]}"
         for i, at in zip(number.tolist(), position.tolist(), strict=True)
     ]
-    return found_boxes(
-        files,
+    placed = Placed(
+        tuple(box_volumes(file, config.known_spacing) for file in files),
         number,
-        position,
+        in_stack(position),
+    )
+    return found_places(
+        placed,
         ids=np.array(ids, object),
         classes=classes,
         tomograms=tomograms,

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 from math import floor
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from tomodistill.errors import InputError
-from tomodistill.ingestion.config import AUTO, Ingestion
+from tomodistill.ingestion.config import Ingestion
 from tomodistill.ingestion.found import Found, read_found
 from tomodistill.subtomograms.contents import content_digest
 from tomodistill.subtomograms.preprocessing import Contrast
@@ -133,8 +132,8 @@ def _contrast(
     found: Found, voters: list[NDArray[np.float32]], config: Ingestion
 ) -> tuple[Contrast, str]:
     """And how it is known. Raises InputError where nothing tells."""
-    if config.contrast != AUTO:
-        return cast(Contrast, config.contrast), "as given"
+    if config.contrast != "auto":
+        return config.contrast, "as given"
     if found.contrast:
         return found.contrast, "as the files state"
     vote = vote_contrast(np.stack(voters))
