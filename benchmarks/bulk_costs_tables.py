@@ -7,6 +7,7 @@ and that its cores are as fast as these.
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,6 +24,7 @@ PER_TOMOGRAM = (100, 300, 1000, 3000, 10_000)
 BANDWIDTHS = (1e9, 10e9)  # bytes/s of shared storage, for all workers together
 CORES = (64, 640, 6400)
 GPUS = (1, 10, 100)
+CORES_OF_GPU = 8  # that prepare for one, as many as a worker uses
 GPU_RATES = (2e12, 20e12)  # FLOP/s that a small network reaches of one GPU, from and to
 GFLOP = {"f2": 0.0731, "s3": 1.129}  # of a volume of 40³, see results/inference
 _HOUR = 3600.0
@@ -181,15 +183,17 @@ def hours(source: Source, costs: Costs, workers: int) -> str:
 
 
 def gpu_table(known: dict[str, Any]) -> Table:
-    """The same with GPUs, one worker on each, which reads and prepares on one core."""
+    """The same with GPUs, one worker on each: one thread reads, others prepare, all at a time."""
     rows: list[list[Cell]] = []
     for network, of in known["steps"]["networks"].items():
-        for rate in GPU_RATES:
+        prepare = of["prepare"] / CORES_OF_GPU
+        for rate, (name, source, read) in product(GPU_RATES, read_ways()):
             engine = 1e9 * GFLOP[network] / rate
-            particle = of["prepare"] + of["decide"] + engine  # a thread beside it reads
-            costs = replace(costs_of(known, network, "box"), particle=particle)
-            name = f"{network} at {rate / 1e12:g} TFLOP/s"
-            cells = [hours(Boxes(40), costs, n) for n in GPUS]
-            rows.append([name, 1e6 * engine, 1e6 * of["prepare"], *cells])
-    names = ("boxes, at 10 GB/s", "µs on the GPU", "µs before it", *(f"{n} GPUs" for n in GPUS))
+            reading = known["steps"][read]["float32"]
+            particle = max(reading, prepare, engine + of["decide"])
+            costs = replace(costs_of(known, network, read), particle=particle)
+            words = f"{network} at {rate / 1e12:g} TFLOP/s, {name}"
+            cells = [hours(source, costs, n) for n in GPUS]
+            rows.append([words, 1e6 * engine, 1e6 * max(reading, prepare), *cells])
+    names = ("at 10 GB/s", "µs on the GPU", "µs beside it", *(f"{n} GPUs" for n in GPUS))
     return Table(tuple(Column(name, ",.0f") for name in names), rows)
