@@ -7,7 +7,7 @@ the same command is given again.
 import hashlib
 import json
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from entrypoints.flags import config_flags, config_from, parse_flags
@@ -15,7 +15,7 @@ from tomodistill import places
 from tomodistill.bulk.backends import Backend
 from tomodistill.bulk.cluster import ClusterConfig, open_backend
 from tomodistill.bulk.complete import Completed, complete, compute, missing
-from tomodistill.bulk.config import BulkConfig
+from tomodistill.bulk.config import NONE, BulkConfig
 from tomodistill.bulk.job import MANIFEST, Job
 from tomodistill.bulk.outputs import LISTS, write_lists
 from tomodistill.bulk.page import write_page
@@ -30,32 +30,33 @@ from tomodistill.tracking.registry import download, resolve
 from tomodistill.tracking.runs import Run, phase_run, take_over_run
 from tomodistill.tracking.store import check_store
 
-OUT, PART, ALL = "out", "part", "all"
-FLAGS = {**config_flags(BulkConfig), OUT: AUTO, PART: ALL, **config_flags(ClusterConfig)}
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class JobConfig:
+    """Which job, and what of it is done now."""
+
+    out: str = AUTO  # its folder; auto: one in the data folder, the same for the same flags
+    part: str = ALL  # all, or what one task of a job array does: 3/20, from 1/20 to 20/20
+
+
+CONFIGS = (BulkConfig, JobConfig, ClusterConfig)
+FLAGS = {name: default for config in CONFIGS for name, default in config_flags(config).items()}
 
 
 def main(arguments: list[str]) -> None:
     """The entry point."""
-    given = parse_flags(__doc__, FLAGS, arguments, BulkConfig, ClusterConfig)
-    config: BulkConfig = config_from(BulkConfig, given)
+    given = parse_flags(__doc__, FLAGS, arguments, *CONFIGS)
+    config: BulkConfig = _absolute(config_from(BulkConfig, given))
     cluster: ClusterConfig = config_from(ClusterConfig, given)
-    part, of = _part(given[PART])
-    folder = _folder(given[OUT], config)
-    with _recorded(config, given[PART]) as run:
+    part, of = _part(given["part"])
+    folder = _folder(given["out"], config)
+    with _recorded(config, given["part"]) as run:
         job = _job(folder, config)
-        print(f"predict: {job.particles:,} particles in {len(job.shards)} shards: {folder}")
-        print(
-            f"predict: {job.model}; contrast {job.facts.contrast}, from {job.facts.contrast_from}"
-        )
-        progress = Progress(job.particles, _standing(job))
-        try:
-            if of > 1:
-                _compute_part(job, cluster, progress, part, of)
-            if of == 1 or not missing(job):
-                _finish(job, complete(job, lambda: _backend(job, cluster), progress), run)
-        finally:
-            progress.close()
-            note_time(job, progress)
+        _tell(job)
+        if completed := _computed(job, cluster, part, of):
+            _finish(job, completed, run)
 
 
 def _part(text: str) -> tuple[int, int]:
@@ -66,10 +67,28 @@ def _part(text: str) -> tuple[int, int]:
     if part.isdecimal() and of.isdecimal() and 1 <= int(part) <= int(of):
         return int(part), int(of)
     raise InputError(
-        expected=f"{PART}: {ALL}, or one of a job array as 3/20, from 1/20 to 20/20",
+        expected=f"part: {ALL}, or one of a job array as 3/20, from 1/20 to 20/20",
         found=repr(text),
         todo="With SLURM: sbatch --array=1-20, and part=$SLURM_ARRAY_TASK_ID/20",
     )
+
+
+def _absolute(config: BulkConfig) -> BulkConfig:
+    """The same in every working directory: the list.star of another one is another list."""
+    return replace(
+        config,
+        particles=_whole(config.particles),
+        tomograms=_whole(config.tomograms),
+        model=f"{model.absolute()}" if (model := Path(config.model)).is_dir() else config.model,
+    )
+
+
+def _whole(names: str) -> str:
+    """Absolute paths and patterns of those by comma."""
+    if names == NONE:
+        return NONE
+    given = filter(None, map(str.strip, names.split(",")))
+    return ",".join(f"{Path(name).absolute()}" for name in given)
 
 
 def _folder(out: str, config: BulkConfig) -> Path:
@@ -97,15 +116,26 @@ def _job(folder: Path, config: BulkConfig) -> Job:
         plan(folder, config, version=version, model=name)
     job = Job.open(folder)
     check_same(job, config)  # another process may have planned meanwhile, with other flags
+    job.verify()
     return job
 
 
 def _version(model: str) -> tuple[Path, str]:
     """Folder of a version, and what people call it."""
     if Path(model).is_dir():
-        return Path(model), f"{Path(model).absolute()}"
+        return Path(model), model
     resolved = resolve(model)
     return download(resolved, places.models()), resolved.title
+
+
+def _tell(job: Job) -> None:
+    """What is going to be done, and what was assumed."""
+    done = _standing(job)
+    before = f", {done:,} of them done before" if done else ""
+    print(f"predict: {job.particles:,} particles in {len(job.shards)} shards{before}: {job.folder}")
+    print(f"predict: {job.model}; contrast {job.facts.contrast}, from {job.facts.contrast_from}")
+    for warning in job.facts.warnings:
+        print(f"predict: {warning}")
 
 
 def _backend(job: Job, cluster: ClusterConfig) -> Backend:
@@ -115,6 +145,20 @@ def _backend(job: Job, cluster: ClusterConfig) -> Backend:
 def _standing(job: Job) -> int:
     """Particles whose shards stand."""
     return sum(map(job.size, job.standing()))
+
+
+def _computed(job: Job, cluster: ClusterConfig, part: int, of: int) -> Completed | None:
+    """What came of the job; None while other parts of it are missing."""
+    progress = Progress(job.particles, _standing(job))
+    try:
+        if of > 1:
+            _compute_part(job, cluster, progress, part, of)
+        if of > 1 and missing(job):
+            return None
+        return complete(job, lambda: _backend(job, cluster), progress)
+    finally:
+        progress.close()
+        note_time(job, progress)
 
 
 def _compute_part(job: Job, cluster: ClusterConfig, progress: Progress, part: int, of: int) -> None:
@@ -154,6 +198,6 @@ def _check_none_aside(job: Job, aside: dict[int, str]) -> None:
         raise InputError(
             expected="every shard to be classified",
             found=f"{len(aside)} of {len(job.shards)} that failed again and again; shard {shard}: "
-            f"{why}",
+            f"{why.rstrip('.')}",
             todo="Mend that and give the same command again: only these are computed.",
         )

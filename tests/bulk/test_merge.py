@@ -1,5 +1,7 @@
 """The verified merge: in the order of the list, each once, damage found."""
 
+import errno
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,3 +91,16 @@ def test_what_was_set_aside_is_told_as_such(job: Job) -> None:
 
 def test_results_of_another_job_are_none(job: Job) -> None:
     assert len(merge(replace(job, digest="0" * 64)).damaged) == len(job.shards)
+
+
+def test_a_disk_that_is_full_is_told_before_anything_is_mapped(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left") as told:
+        merge(job)
+    assert "00000.npy" in str(told.value)
+    assert list((job.folder / "results").iterdir()) == []

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from tomodistill.bulk.backends import Outcome
-from tomodistill.bulk.run import ATTEMPTS, LOSSES, run_shards, set_aside_path
+from tomodistill.bulk.run import ATTEMPTS, HOPELESS, LOSSES, run_shards, set_aside_path
 from tomodistill.errors import InputError
 
 
@@ -41,7 +41,7 @@ class Scripted:
 
 @pytest.fixture
 def job(tmp_path: Path) -> SimpleNamespace:
-    return SimpleNamespace(folder=tmp_path, size=lambda shard: 10)
+    return SimpleNamespace(folder=tmp_path, size=lambda shard: 10, standing=set)
 
 
 def test_each_shard_is_computed_once_and_no_more_than_there_is_room(job) -> None:
@@ -50,6 +50,15 @@ def test_each_shard_is_computed_once_and_no_more_than_there_is_room(job) -> None
     assert backend.taken == [*range(7)]
     assert sorted(outcome.shard for outcome in done) == [*range(7)]
     assert backend.most == 2
+
+
+def test_a_job_of_which_nothing_succeeds_ends_early(job) -> None:
+    backend = Scripted(dict.fromkeys(range(1000), ATTEMPTS))
+    with pytest.raises(InputError, match="none among the first; the last: ValueError: torn"):
+        run_shards(job, backend, range(1000))
+    assert len(backend.taken) <= HOPELESS + backend.room()
+    job.standing = lambda: {1000}
+    assert len(run_shards(job, Scripted(dict.fromkeys(range(100), ATTEMPTS)), range(100))) == 100
 
 
 def test_what_failed_waits_behind_all_others(job) -> None:

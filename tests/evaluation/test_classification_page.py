@@ -110,6 +110,7 @@ def page(rng: np.random.Generator) -> ClassificationPage:
         examples={2: [Example(HOSTILE, 0.75, cube(rng)), Example("7@a.mrcs", 0.75, cube(rng))]},
         averages={1: Average(cube(rng), 200)},
         warnings=[HOSTILE],
+        timed=1000,
         wall=4.0,
         seconds={"read": 1.5, HOSTILE: 6.0},
         model={"name": HOSTILE},
@@ -137,7 +138,7 @@ def test_counts_shares_and_confidences_are_those_of_the_particles(
     assert ["4", "not_classified", "40", "3.3%", "–", "–"] in rows
     assert ["outside of the tomogram", "30"] in rows
     text = " ".join("".join(Parsed(render(page)).text).split())
-    assert "1,200particles 1,160classified 60of these unknown 40not classified 300particles" in text
+    assert "1,200particles 1,160classified 60of these unknown 40not classified 250particles" in text
 
 
 def test_a_list_of_many_tomograms_is_cut_and_summed(page: ClassificationPage) -> None:

@@ -167,8 +167,8 @@ def test_quotes_are_no_part_of_a_name(tmp_path: Path) -> None:
 def test_the_tomograms_of_a_dynamo_table_have_names(tmp_path: Path) -> None:
     path = write_list(tmp_path, "dynamo")
     assert list(read_particles(path).tomograms) == ["1"]  # type: ignore[arg-type]
-    path.with_suffix(".doc").write_text("1 /data/ts_1.mrc\n2 /data/ts_2.mrc\n")
-    assert list(read_particles(path).tomograms) == ["/data/ts_1.mrc"]  # type: ignore[arg-type]
+    path.with_suffix(".doc").write_text("1 /my data/ts_1.mrc\n\n2 /data/ts_2.mrc\n")
+    assert list(read_particles(path).tomograms) == ["/my data/ts_1.mrc"]  # type: ignore[arg-type]
 
 
 def test_dynamo_angles_as_relion_has_them(tmp_path: Path) -> None:

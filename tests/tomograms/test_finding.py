@@ -69,6 +69,7 @@ def test_names_that_are_whole_paths(tmp_path: Path) -> None:
     ("names", "where", "found", "todo"),
     [
         ([f"TS_{n}" for n in range(1, 10)], "", "none for TS_2, TS_3, TS_4, TS_5, TS_6 and 3", ""),
+        (["3", "12"], "", "none for 3, 12", "a .doc of the table's own name"),
         (["TS_1"], "", "2: ", "a pattern"),
         (["TS_1"], "/nowhere", "none: ", "Correct"),
     ],

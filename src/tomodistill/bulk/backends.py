@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from tomodistill.subtomograms.files import is_full
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -13,6 +15,7 @@ class Outcome:
 
     shard: int
     fault: str = ""  # why it failed, in a line; "": it stands in the job folder
+    full: bool = False  # it failed because a disk is: nothing will succeed
     lost: bool = False  # whoever computed it is gone, perhaps by no fault of the shard
     items: int = 0  # particles that were classified
     seconds: Mapping[str, float] = field(default_factory=dict)  # by step: read, prepare, ...
@@ -72,4 +75,5 @@ def attempt(compute: Compute, job: Path, shard: int) -> Outcome:
     try:
         return compute(job, shard)
     except Exception as error:
-        return Outcome(shard, fault=f"{type(error).__name__}: {error}")
+        fault = f"{type(error).__name__}: {error}"
+        return Outcome(shard, fault=fault, full=is_full(error))

@@ -19,12 +19,8 @@ _KNOWN = f"{LOCAL}, {NONE}, {', '.join(BATCH_SYSTEMS)}, tcp://host:port or a sch
 class ClusterConfig:
     """Where to compute; results do not depend on it. `predict` has it as flags."""
 
-    cluster: str = (
-        LOCAL  # or none, slurm, slurm:section (likewise pbs, lsf), tcp://host:port, a file
-    )
-    workers: str = (
-        AUTO  # of this machine, or jobs of a batch system; auto: one for each GPU or core
-    )
+    cluster: str = LOCAL  # none, slurm[:section] (or pbs, lsf), tcp://host:port, scheduler file
+    workers: str = AUTO  # of this machine, or jobs of a cluster; auto: one per GPU or core
 
     def __post_init__(self) -> None:
         if self.workers != AUTO and not (self.workers.isdecimal() and int(self.workers)):

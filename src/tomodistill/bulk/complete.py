@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from tomodistill.bulk.backends import Backend
-from tomodistill.bulk.job import SHARDS, Job
+from tomodistill.bulk.job import PLANNING, PLANNING_SECONDS, SHARDS, Job
 from tomodistill.bulk.merge import Merged, merge
 from tomodistill.bulk.progress import Progress
 from tomodistill.bulk.results import PARTIAL
@@ -34,9 +34,8 @@ def complete(job: Job, open_backend: OpenBackend, progress: Progress) -> Complet
 
     Raises InputError if results are damaged again and again, and if the backend is gone.
     """
-    aside: dict[int, str] = {}
     for _ in range(_MERGES):
-        aside |= compute(job, open_backend, missing(job), progress)
+        aside = compute(job, open_backend, missing(job), progress)
         merged = merge(job, aside)
         if not merged.damaged:
             _tidy(job)
@@ -70,5 +69,6 @@ def missing(job: Job, *, part: int = 1, of: int = 1) -> list[int]:
 
 
 def _tidy(job: Job) -> None:
-    """What processes that were killed have left."""
+    """Remove what processes that were killed have left."""
     remove_abandoned(job.folder / SHARDS, f"*/*{PARTIAL}")
+    remove_abandoned(job.folder, f"{PLANNING}*", after=PLANNING_SECONDS)

@@ -1,14 +1,16 @@
 """Whether the particles of a job are dark or bright: as a flag or their files say, else by vote."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tomodistill.bulk.job import Facts, Job
-from tomodistill.bulk.reading import read_blocks
+from tomodistill.bulk.reading import at_a_time, read_blocks
 from tomodistill.errors import InputError
 from tomodistill.subtomograms.preprocessing import Contrast
-from tomodistill.tomograms.contrast import vote_contrast
+from tomodistill.tomograms.contrast import Vote, vote_contrast
 
 _SHARDS, _OF_EACH = 16, 16  # that are asked for the vote
 
@@ -35,7 +37,8 @@ def decide_contrast(job: Job, stated: set[Contrast | None]) -> Facts:
 
 def _voted(job: Job) -> Facts:
     """By particles from all over the job; what cannot be decided is taken to be as in training."""
-    vote = vote_contrast(_sample(job))
+    votes = [vote_contrast(volumes) for volumes in _sample(job)]
+    vote = Vote(sum(each.dark for each in votes), sum(each.bright for each in votes))
     words = f"{vote.dark} of {vote.dark + vote.bright} boxes dark, {vote.bright} bright"
     if vote.verdict:
         return replace(job.facts, contrast=vote.verdict, contrast_from=f"a vote: {words}")
@@ -43,15 +46,12 @@ def _voted(job: Job) -> Facts:
     return replace(job.facts, contrast_from="the model", warnings=(*job.facts.warnings, warning))
 
 
-def _sample(job: Job) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-    """(n, d, d, d) of up to 256 particles."""
+def _sample(job: Job) -> Iterator[NDArray[np.float32]]:
+    """(m, d, d, d) of a few particles, time and again: of up to 256 in all."""
     count = len(job.shards)
-    chosen = np.unique(np.linspace(0, count - 1, min(count, _SHARDS)).astype(int))
-    return np.concatenate([_few(job, shard) for shard in chosen.tolist()])
-
-
-def _few(job: Job, shard: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-    task = job.task(shard)
-    step = -(-len(task.places) // _OF_EACH)
-    few = replace(task, places=task.places[::step])
-    return np.concatenate([block.volumes for block in read_blocks(job, few, _OF_EACH)])
+    for shard in np.unique(np.linspace(0, count - 1, min(count, _SHARDS)).astype(int)).tolist():
+        task = job.task(shard)
+        few = task.places[:: -(-len(task.places) // _OF_EACH)]
+        size = at_a_time(_OF_EACH, job.facts.edge)
+        for block in read_blocks(job, replace(task, places=few), size):
+            yield block.volumes

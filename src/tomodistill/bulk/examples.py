@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tomodistill.bulk.job import Job, Task, plan_files
 from tomodistill.bulk.outputs import Gathered
-from tomodistill.bulk.reading import read_blocks
+from tomodistill.bulk.reading import at_a_time, read_blocks
 from tomodistill.bulk.results import Reason
 from tomodistill.evaluation.class_averages import aligned_mean
 from tomodistill.evaluation.classification_counts import spread
@@ -81,7 +81,7 @@ def _of_list(job: Job, at: int, rows: NDArray[np.int64]) -> "list[tuple[int, NDA
     places, files = (np.load(path, mmap_mode="r") for path in plan_files(job.folder, at))
     task = Task(at, np.array(places[np.isin(places["row"], rows)]), files)
     found, start = [], 0
-    for block in read_blocks(job, task, _BLOCK):
+    for block in read_blocks(job, task, at_a_time(_BLOCK, job.facts.edge)):
         there = block.reasons <= Reason.PADDED
         of_block = task.places["row"][start : start + len(there)][there]
         prepared = prepare(

@@ -1,8 +1,10 @@
 """Particle lists and boxes as users name them, and where in which file each particle is."""
 
 import glob
+import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +53,7 @@ class Input:
 
     def file_table(self) -> NDArray[np.void]:
         """(f,) what workers must know of the files, to be mapped into memory."""
-        paths = [str(file.path.absolute()).encode() for file in self.files]
+        paths = [os.fsencode(file.path.absolute()) for file in self.files]
         longest = max(map(len, paths))
         table = np.zeros(len(paths), np.dtype([("path", f"S{longest}"), *FILE_FIELDS]))
         table["path"] = paths
@@ -65,22 +67,25 @@ def read_inputs(config: BulkConfig) -> Iterator[Input]:
 
     Raises InputError for what is not there, cannot be read, or does not lie in its tomogram.
     """
-    if config.particles == NONE:
+    names = [name.strip() for name in config.particles.split(",") if name.strip()]
+    if names in ([], [NONE]):
         raise InputError(
             expected="particles: particle lists or boxes",
             found="none",
             todo="Give for example particles=particles.star, or particles=boxes/*.mrc",
         )
-    lists = dict.fromkeys(path for name in _names(config) for path in _lists(name))
-    boxes = [name for name in _names(config) if not _lists(name)]
-    for path in lists:
+    lists = {name: _lists(name) for name in names}
+    boxes = [name for name, found in lists.items() if not found]
+    if boxes and config.tomograms != NONE:
+        raise InputError(
+            expected="particle lists, since tomograms is given",
+            found=f"none: {boxes[0]}",
+            todo="Correct particles=, or leave tomograms out if these are boxes.",
+        )
+    for path in dict.fromkeys(chain.from_iterable(lists.values())):
         yield _of_list(read_particles(path), config)
     if boxes:
         yield from _of_boxes(",".join(boxes), config)
-
-
-def _names(config: BulkConfig) -> list[str]:
-    return [name.strip() for name in config.particles.split(",") if name.strip()]
 
 
 def _lists(name: str) -> list[Path]:
@@ -104,14 +109,24 @@ def _of_list(particles: ParticleList, config: BulkConfig) -> Input:
         str(particles.path.absolute()),
         particles.dialect,
         len(particles),
-        list_stamp(particles.path),
+        _stamp(particles.path),
     )
     if config.tomograms == NONE:
         return _in_boxes(particles, listed, config)
     return _in_tomograms(particles, listed, config)
 
 
-def list_stamp(path: Path) -> str:
+def check_unchanged(listed: Listed) -> None:
+    """Raises InputError if a list is not as it was when the job was planned."""
+    if listed.stamp and listed.stamp != _stamp(Path(listed.path)):
+        raise InputError(
+            expected="lists as they were when the job was planned",
+            found=f"a changed or missing one: {listed.path}",
+            todo="Put it back, or plan anew with another out=FOLDER.",
+        )
+
+
+def _stamp(path: Path) -> str:
     """By which a list is known to be unchanged; "" if there is none."""
     return " ".join(map(str, file_stamp(path))) if path.exists() else ""
 
@@ -127,8 +142,9 @@ def _in_tomograms(particles: ParticleList, listed: Listed, config: BulkConfig) -
     found = find_tomograms(names, config.tomograms)
     at = np.empty((len(particles), 3))
     files = []
-    for index, name in enumerate(names):
-        rows = np.flatnonzero(file == index)
+    ends = np.cumsum(np.bincount(file))[:-1]
+    by_tomogram = np.split(np.argsort(file, kind="stable"), ends)
+    for name, rows in zip(names, by_tomogram, strict=True):
         tomogram, shape = _tomogram(found[name], config)
         files.append(tomogram)
         at[rows] = voxels(
@@ -172,7 +188,7 @@ def _check_inside(
     tomogram: VolumesFile,
     particles: ParticleList,
 ) -> None:
-    outside = ((at < -0.5) | (at > np.array(shape) - 0.5)).any(axis=1)
+    outside = ~((at >= -0.5) & (at <= np.array(shape) - 0.5)).all(axis=1)  # NaN is nowhere
     if not outside.any():
         return
     first = int(np.argmax(outside))
@@ -182,9 +198,14 @@ def _check_inside(
         expected=f"coordinates within the tomogram of {size} voxels (x, y, z)",
         found=f"{outside.sum()} of {len(rows)} particles outside of {tomogram.path.name}; "
         f"the first, {particles.ids[rows[first]]} of {particles.path}, at voxel {where}",
-        todo="If the list counts in other voxels than the tomogram has, give coordinate_spacing= "
-        "(Å of them); border=drop leaves such particles out.",
+        todo=f"{_todo(particles, tomogram)}; border=drop leaves such particles out.",
     )
+
+
+def _todo(particles: ParticleList, tomogram: VolumesFile) -> str:
+    if particles.positions is not None and particles.positions.in_angstrom:
+        return f"If its voxels are not {tomogram.voxel_spacing:.4g} Å wide, give voxel_spacing="
+    return "If the list counts in other voxels than it has, give coordinate_spacing= (Å of them)"
 
 
 def _in_boxes(particles: ParticleList, listed: Listed, config: BulkConfig) -> Input:

@@ -28,6 +28,8 @@ SCHEMA_VERSION = 1
 PLAN = "plan"
 MANIFEST, MODEL = f"{PLAN}/job.json", f"{PLAN}/model"
 SHARDS, SET_ASIDE, RESULTS = "shards", "set_aside", "results"
+PLANNING = ".planning-"  # and a random name: the folder of a plan that is not whole yet
+PLANNING_SECONDS = 86400.0  # without a change, before it is taken to be nobody's
 _SHARD_TABLE = "shards.npy"
 # Of one particle, in the order of work: its row in the list, its file, and where in that.
 PLACE = np.dtype([("row", "<i8"), ("file", "<i4"), ("at", "<f8", 3)])
@@ -48,6 +50,7 @@ class Facts:
     """What was found out about the volumes when the job was planned."""
 
     cropped: bool  # from tomograms; else boxes are read
+    edge: int  # voxels of the volumes that are read, of the largest
     voxel_spacing: float  # Å
     contrast: Contrast
     contrast_from: str  # how it is known, in words
@@ -90,8 +93,14 @@ class Job:
                 Facts(**{**facts, "warnings": tuple(facts["warnings"])}),
                 read["digest"],
             )
-        except (OSError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise _refusal(f"a job folder with a {MANIFEST}", f"{folder}: {error!r}") from error
+
+    def verify(self) -> None:
+        """Raises InputError unless every file of the plan is as it was written."""
+        known = json.loads((self.folder / MANIFEST).read_text())
+        if known.pop("digest") != _digest(known, self.folder):
+            raise _refusal("a plan as it was written", f"a damaged one: {self.folder / PLAN}")
 
     @cached_property
     def manifest(self) -> Manifest:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomodistill.bulk.job import RESULTS, Job
-from tomodistill.bulk.results import NOT_CLASSIFIED, Reason, Results, read_results
+from tomodistill.bulk.results import NOT_CLASSIFIED, PARTIAL, Reason, Results, read_results
 from tomodistill.errors import InputError
-from tomodistill.subtomograms.files import to_disk
+from tomodistill.subtomograms.files import remove_abandoned, reserve, to_disk
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Merged:
 def merge(job: Job, aside: Iterable[int] = ()) -> Merged:
     """Write the results of each list; see `list_results`.
 
-    If a shard is damaged it is removed and nothing else is written: compute it again. Those that
+    A damaged shard is removed, and nothing is written of its list: compute it again. Those that
     were set `aside` are told as such. Raises InputError if a particle is missing or there twice.
     """
     by_list: dict[int, list[int]] = {at: [] for at in range(len(job.lists))}
@@ -65,7 +65,8 @@ def _merge_list(
     """Damaged shards of one list, and the engines of the others."""
     path = _path(job, at)
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    remove_abandoned(path.parent, f"*{PARTIAL}")
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     damaged, made_by = list[int](), set[str]()
     try:
         rows = _empty(partial, job.lists[at].count, len(job.manifest.class_names))
@@ -90,6 +91,7 @@ def _merge_list(
 
 def _empty(path: Path, count: int, classes: int) -> "np.memmap[tuple[int], np.dtype[np.void]]":
     rows = np.lib.format.open_memmap(path, mode="w+", dtype=result_type(classes), shape=(count,))
+    reserve(path, path.stat().st_size)  # a disk that is full later would end the whole process
     rows["reason"], rows["class"] = Reason.MISSING, NOT_CLASSIFIED
     rows["score"] = rows["probabilities"] = np.nan
     return rows

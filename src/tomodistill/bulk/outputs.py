@@ -1,5 +1,6 @@
 """What users get: every list as it came in and classified, and what the page is made of."""
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,11 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tomodistill.bulk.inputs import BOXES
+from tomodistill.bulk.inputs import BOXES, check_unchanged
 from tomodistill.bulk.job import Job, plan_files
 from tomodistill.bulk.merge import list_results
 from tomodistill.bulk.results import NOT_CLASSIFIED, Reason
-from tomodistill.errors import InputError
 from tomodistill.evaluation.classification_counts import Confidences, Samples, Tally
 from tomodistill.inference.confidence import UNKNOWN
 from tomodistill.inference.version import Manifest
@@ -60,11 +60,10 @@ def write_lists(job: Job) -> Gathered:
     count = len(names)
     gathered = Gathered(names, Confidences(count), Samples(count), Tally(count))
     first = 0
-    for at, particles in enumerate(_lists(job)):
+    for at, (particles, folder) in enumerate(zip(_lists(job), _folders(job), strict=True)):
         rows = list_results(job, at)
         classified = _classified(rows, names)
-        folder = job.folder / LISTS
-        gathered.paths += write_classified(particles, classified, _own(folder, job, at))
+        gathered.paths += write_classified(particles, classified, folder)
         _gather(gathered, particles, classified, rows["reason"], first)
         first += len(particles)
     return gathered
@@ -72,24 +71,18 @@ def write_lists(job: Job) -> Gathered:
 
 def _lists(job: Job) -> Iterator[ParticleList]:
     for at, listed in enumerate(job.lists):
+        check_unchanged(listed)
         boxes = listed.dialect == BOXES
-        particles = _boxes(job, at) if boxes else read_particles(Path(listed.path))
-        if len(particles) != listed.count:
-            raise InputError(
-                expected=f"{listed.count} particles, as planned, in {listed.path}",
-                found=f"{len(particles)}",
-                todo="Put the list back, or plan anew with another out=FOLDER.",
-            )
-        yield particles
+        yield _boxes(job, at) if boxes else read_particles(Path(listed.path))
 
 
 def _boxes(job: Job, at: int) -> ParticleList:
     """What was given without a list, as one: RELION's names of boxes."""
     places, files = (np.load(path) for path in plan_files(job.folder, at))
     order = np.argsort(places["row"])
-    paths = np.array([path.decode() for path in files["path"].tolist()], object)
+    paths = np.array([os.fsdecode(path) for path in files["path"].tolist()], object)
     file, position = places["file"][order], places["at"][order, 0].astype(np.int64)
-    alone = np.bincount(file, minlength=len(paths))[file] == 1
+    alone = (np.bincount(file, minlength=len(paths))[file] == 1) & (position == 0)
     stacked = np.char.add(np.char.zfill((position + 1).astype(str), 6), "@").astype(object)
     names = np.where(alone, paths[file], stacked + paths[file])
     path = Path(f"{job.lists[at].path}.star")
@@ -97,10 +90,14 @@ def _boxes(job: Job, at: int) -> ParticleList:
     return ParticleList(path, BOXES, blocks, "particles", ids=names, images=names)
 
 
-def _own(folder: Path, job: Job, at: int) -> Path:
-    """A folder of its own for a list whose name another one has too."""
-    stems = [Path(listed.path).stem for listed in job.lists]
-    return folder if stems.count(stems[at]) == 1 else folder / f"{at + 1:05d}"
+def _folders(job: Job) -> list[Path]:
+    """Where each list goes: into a folder of its own if another one has its name too."""
+    folder, stems = job.folder / LISTS, [Path(listed.path).stem for listed in job.lists]
+    lists = Counter(stems)
+    return [
+        folder if lists[stem] == 1 else folder / f"{number:05d}"
+        for number, stem in enumerate(stems, 1)
+    ]
 
 
 def _classified(rows: NDArray[np.void], names: tuple[str, ...]) -> Classified:

@@ -40,6 +40,7 @@ def write_page(job: Job, gathered: Gathered, completed: Completed) -> Path:
         examples=shown,
         averages=means,
         warnings=found,
+        timed=spent.particles,
         wall=spent.wall,
         seconds=spent.by_step,
         model={"version": job.model, "engine": "; ".join(completed.merged.made_by)},

@@ -7,7 +7,7 @@ particles are ordered by file and place: a tomogram is opened once, and its page
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from tomodistill import places
 from tomodistill.bulk.config import BulkConfig
 from tomodistill.bulk.contrast import decide_contrast
-from tomodistill.bulk.inputs import Input, list_stamp, read_inputs
+from tomodistill.bulk.inputs import Input, check_unchanged, read_inputs
 from tomodistill.bulk.job import (
     MODEL,
     PLAN,
+    PLANNING,
+    PLANNING_SECONDS,
     Facts,
     Job,
     plan_files,
@@ -29,27 +31,34 @@ from tomodistill.bulk.job import (
 )
 from tomodistill.bulk.reading import edge_to_read
 from tomodistill.errors import InputError
+from tomodistill.inference.classifier import trained_priors
+from tomodistill.inference.confidence import complete_priors
 from tomodistill.inference.preparation import used_box
 from tomodistill.inference.version import Manifest, read_manifest
-from tomodistill.subtomograms.files import remove_abandoned
+from tomodistill.subtomograms.files import remove_abandoned, to_disk
 from tomodistill.subtomograms.spacing import same_spacing
 
-_PLANNING = ".planning-"
+_SHOWN = 5  # of voxel spacings that differ
+_FAR_WIDER = 2  # times what the model sees
 
 
 def plan(folder: Path, config: BulkConfig, *, version: Path, model: str) -> Job:
     """The job of this `config` in `folder`, with the model of the folder `version`.
 
     Nothing stands before all of it does; of several processes that plan at once the first wins.
-    Raises InputError for whatever stands against the files, before anything is computed.
+    Raises InputError for whatever stands against the files, before anything is computed. See
+    `check_same`: the first may have had another `config`.
     """
     places.writable(folder, flag="out")
-    remove_abandoned(folder, f"{_PLANNING}*")
-    draft = folder / f"{_PLANNING}{uuid.uuid4().hex}"
+    remove_abandoned(folder, f"{PLANNING}*", after=PLANNING_SECONDS)
+    draft = folder / f"{PLANNING}{uuid.uuid4().hex}"
     (draft / PLAN).mkdir(parents=True)
     try:
+        manifest = read_manifest(version)
+        if config.shares:
+            complete_priors(config.shares, trained_priors(manifest))
         shutil.copytree(version, draft / MODEL)
-        _write(draft, config, read_manifest(draft / MODEL), model)
+        _write(draft, config, manifest, model)
         _publish(draft / PLAN, folder / PLAN)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -67,28 +76,26 @@ def check_same(job: Job, config: BulkConfig) -> None:
                 todo="Give another folder with out=, or the flags of that job.",
             )
     for listed in job.lists:
-        if listed.stamp and listed.stamp != list_stamp(Path(listed.path)):
-            raise InputError(
-                expected="lists as they were when the job was planned",
-                found=f"a changed or missing one: {listed.path}",
-                todo="Put it back, or plan anew with another out=FOLDER.",
-            )
+        check_unchanged(listed)
 
 
 def _write(draft: Path, config: BulkConfig, manifest: Manifest, model: str) -> None:
     inputs = _written(draft, read_inputs(config))
-    lists, tables, spacings, contrasts, edges, cropped = [], [], set(), set(), set(), False
+    lists, tables, contrasts, edges, cropped = [], [], set(), set(), False
+    spacings: dict[float | None, Path] = {}  # that are stated, and a file which does
     for at, given in enumerate(inputs):
         lists.append(given.listed)
         tables.append(_shards(at, given, config.shard))
-        spacings |= {file.voxel_spacing for file in given.files}
+        spacings |= {file.voxel_spacing: file.path for file in given.files}
         contrasts |= {file.contrast for file in given.files}
         edges |= {file.edge for file in given.files if file.edge}
         cropped = given.cropped
     spacing = _one_spacing(spacings, config, manifest)
-    for edge in edges or {edge_to_read(manifest, spacing)}:
-        used_box(manifest, (1, edge, edge, edge), spacing)  # refuses what the model cannot take
-    facts = Facts(cropped, spacing, manifest.contrast, contrast_from="")
+    edges = edges or {edge_to_read(manifest, spacing)}
+    warnings = tuple(_edge_warning(manifest, edge, spacing) for edge in edges)
+    facts = Facts(
+        cropped, max(edges), spacing, manifest.contrast, "", tuple(filter(None, warnings))
+    )
     write = partial(
         write_job,
         draft,
@@ -125,7 +132,20 @@ def _shards(at: int, given: Input, size: int) -> NDArray[np.int64]:
     return np.array(edges, np.int64)
 
 
-def _one_spacing(stated: set[float | None], config: BulkConfig, manifest: Manifest) -> float:
+def _edge_warning(manifest: Manifest, edge: int, spacing: float) -> str:
+    """On boxes far wider than what the model sees of them, "" for others: are they tomograms?
+
+    Raises InputError for those that it cannot take.
+    """
+    used = used_box(manifest, (1, edge, edge, edge), spacing)
+    if edge < _FAR_WIDER * used:
+        return ""
+    return f"boxes of {edge} voxels: the model sees the central {used}; give tomograms= to crop"
+
+
+def _one_spacing(
+    stated: Mapping[float | None, Path], config: BulkConfig, manifest: Manifest
+) -> float:
     """Å of every volume; None among `stated` where a file states none."""
     if config.voxel_spacing:
         return config.voxel_spacing
@@ -133,19 +153,21 @@ def _one_spacing(stated: set[float | None], config: BulkConfig, manifest: Manife
     if known and not same_spacing(known[0], known[-1]):
         raise InputError(
             expected="volumes of one voxel spacing",
-            found=", ".join(f"{spacing:.4g}" for spacing in known[:5]) + " Å",
+            found=", ".join(f"{spacing:.4g} Å in {stated[spacing]}" for spacing in known[:_SHOWN]),
             todo="Classify each in a job of its own, or give voxel_spacing= if headers are wrong.",
         )
     if None in stated:
         raise InputError(
             expected="a voxel spacing in every header or list",
-            found="none in some of them" if known else "none in any of them",
+            found=f"none in {'some of them' if known else 'any of them'}: {stated[None]}",
             todo=f"Give voxel_spacing= in Å; the model's is {manifest.voxel_spacing:g}.",
         )
     return float(np.median(known))
 
 
 def _publish(made: Path, wanted: Path) -> None:
+    for path in made.rglob("*.*"):
+        to_disk(path)
     try:
         os.rename(made, wanted)
     except OSError:

@@ -1,5 +1,6 @@
 """The volumes of planned particles, block by block: cut out of tomograms, or boxes as they are."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +18,8 @@ from tomodistill.subtomograms.volumes import LARGEST_VALUE
 from tomodistill.tomograms.cropping import crop, edge_spanning
 from tomodistill.tomograms.files import open_volume
 from tomodistill.tomograms.volume_file import VolumeFile
+
+_BYTES = 2**26  # of a block of volumes, whatever the engine would like
 
 # Of one volume file when it was planned.
 FILE_FIELDS = [("voxel_spacing", "<f8"), ("size", "<i8"), ("changed", "<i8")]
@@ -65,6 +68,11 @@ def _joined(blocks: list[Block]) -> Block:
     return Block(np.concatenate(volumes), np.concatenate(reasons))
 
 
+def at_a_time(wanted: int, edge: int) -> int:
+    """How many of the `wanted` volumes (edge, edge, edge) may be in memory together."""
+    return min(wanted, max(_BYTES // (4 * edge**3), 1))
+
+
 def file_stamp(path: Path) -> tuple[int, int]:
     """Bytes of a file and when it was changed, in ns; of a folder (Zarr) that it is one."""
     known = path.stat()
@@ -79,7 +87,7 @@ def edge_to_read(manifest: Manifest, voxel_spacing: float) -> int:
 
 
 def _opened(job: Job, planned: NDArray[np.void]) -> VolumeFile:
-    path = Path(planned["path"].tobytes().rstrip(b"\0").decode())
+    path = Path(os.fsdecode(planned["path"].tobytes().rstrip(b"\0")))
     try:
         stamp = file_stamp(path)
     except OSError as error:
@@ -92,8 +100,7 @@ def _opened(job: Job, planned: NDArray[np.void]) -> VolumeFile:
 def _block(job: Job, file: VolumeFile, at: NDArray[np.float64]) -> Block:
     """Of particles `at` (n, 3): centres in the tomogram, or positions in a stack of boxes."""
     if job.facts.cropped:
-        edge = edge_to_read(job.manifest, job.facts.voxel_spacing)
-        crops = crop(file.array, at, edge=edge, options=job.config.cropping())
+        crops = crop(file.array, at, edge=job.facts.edge, options=job.config.cropping())
         volumes, outside = crops.volumes, crops.outside
     else:
         volumes, outside = _boxes(file, at[:, 0].astype(np.int64)), np.zeros(len(at))

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from tomodistill.bulk.backends import Backend, Outcome
 from tomodistill.bulk.job import SET_ASIDE, Job
+from tomodistill.errors import InputError
 from tomodistill.subtomograms.files import whole_file
 
 ATTEMPTS = 3  # at a shard, before it is set aside
 LOSSES = 5  # likewise, of workers that died while they had it: mostly for other reasons
+HOPELESS = 60  # faults where no shard stands: it is the model, or what all need
 
 
 def run_shards(
@@ -23,7 +25,7 @@ def run_shards(
     """Compute `shards`; returns those that were set aside, and why.
 
     What failed waits behind all others: its cause may pass. Raises InputError if the backend is
-    gone; what was computed stands.
+    gone, the disk is full, or nothing but faults came; what was computed stands.
     """
     waiting, under_way = deque(shards), 0
     faults, losses, aside = Counter[int](), Counter[int](), dict[int, str]()
@@ -37,7 +39,11 @@ def run_shards(
             _forget(job, outcome.shard)
             on_done(outcome)
             continue
+        if outcome.full:
+            raise _full(outcome)
         (losses if outcome.lost else faults)[outcome.shard] += 1
+        if faults.total() >= HOPELESS and not job.standing():
+            raise _hopeless(outcome)
         if faults[outcome.shard] < ATTEMPTS and losses[outcome.shard] < LOSSES:
             waiting.append(outcome.shard)
         else:
@@ -49,6 +55,22 @@ def run_shards(
 def set_aside_path(job: Job, shard: int) -> Path:
     """Where the reason stands why a shard was set aside."""
     return job.folder / SET_ASIDE / f"{shard:07d}.json"
+
+
+def _hopeless(outcome: Outcome) -> InputError:
+    return InputError(
+        expected="shards that can be classified",
+        found=f"none among the first; the last: {outcome.fault}",
+        todo="Mend that and give the same command again.",
+    )
+
+
+def _full(outcome: Outcome) -> InputError:
+    return InputError(
+        expected="room to write",
+        found=outcome.fault,
+        todo="Make room and give the same command again: it continues with what is missing.",
+    )
 
 
 def _set_aside(job: Job, outcome: Outcome) -> None:

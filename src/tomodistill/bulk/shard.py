@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomodistill.bulk.backends import Outcome
-from tomodistill.bulk.job import MODEL, Job
-from tomodistill.bulk.reading import Block, read_blocks
+from tomodistill.bulk.job import MANIFEST, MODEL, Job
+from tomodistill.bulk.reading import Block, at_a_time, read_blocks
 from tomodistill.bulk.results import NOT_CLASSIFIED, Reason, Results, write_results
 from tomodistill.inference.classifier import Classifier
 from tomodistill.machine import cores
@@ -23,7 +23,6 @@ T = TypeVar("T")
 _END = object()
 _BLOCK = 64  # volumes in memory at a time, unless the engine is quicker with more
 _PREPARING = 8  # blocks at a time, or fewer where there are fewer cores
-_BLOCK_BYTES = 2**26  # and no more than this, whatever the engine would like
 
 
 def compute_shard(folder: Path, shard: int) -> Outcome:
@@ -31,32 +30,37 @@ def compute_shard(folder: Path, shard: int) -> Outcome:
 
     Raises whatever stands against it.
     """
-    job = _job(folder)
+    job = _opened(folder)
     path = job.shard_path(shard)
     if path.exists():
         return Outcome(shard)
     seconds: dict[str, float] = defaultdict(float)
-    results = _classify(job, _classifier(folder), shard, seconds)
+    results = _classify(job, _classifier(job), shard, seconds)
     began = time.perf_counter()
     write_results(path, results, job=job.digest, shard=shard)
     seconds["write"] += time.perf_counter() - began
     return Outcome(shard, items=len(results.rows), seconds=dict(seconds))
 
 
+def _opened(folder: Path) -> Job:
+    """Workers may outlive a job, and get another one in the same folder."""
+    return _job(folder, (folder / MANIFEST).stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=1)
-def _job(folder: Path) -> Job:
+def _job(folder: Path, planned: int) -> Job:
     return Job.open(folder)
 
 
 @lru_cache(maxsize=1)
-def _classifier(folder: Path) -> Classifier:
-    config = _job(folder).config
-    return Classifier.load(folder / MODEL, engine=config.engine, precision=config.precision)
+def _classifier(job: Job) -> Classifier:
+    engine, precision = job.config.engine, job.config.precision
+    return Classifier.load(job.folder / MODEL, engine=engine, precision=precision)
 
 
 def _classify(job: Job, model: Classifier, shard: int, seconds: dict[str, float]) -> Results:
     task = job.task(shard)
-    size = block_size(model, job.manifest.box)
+    size = at_a_time(max(model.engine.batch, _BLOCK), job.facts.edge)
     reasons, logits = [], []
     for block in _prepared(job, model, _ahead(_timed(read_blocks(job, task, size), seconds))):
         began = time.perf_counter()
@@ -65,11 +69,6 @@ def _classify(job: Job, model: Classifier, shard: int, seconds: dict[str, float]
         seconds["classify"] += time.perf_counter() - began
     rows = task.places["row"]
     return _results(job, model, rows, np.concatenate(reasons), np.concatenate(logits))
-
-
-def block_size(model: Classifier, box: int) -> int:
-    """Volumes that are read and classified at a time."""
-    return min(max(model.engine.batch, _BLOCK), max(_BLOCK_BYTES // (4 * box**3), 1))
 
 
 def _prepared(job: Job, model: Classifier, blocks: Iterator[Block]) -> Iterator[Block]:

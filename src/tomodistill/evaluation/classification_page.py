@@ -56,7 +56,8 @@ class ClassificationPage:
     examples: Mapping[int, Sequence[Example]]  # class number -> at most SHOWN
     averages: Mapping[int, Average]  # class number -> mean; empty where no list has angles
     warnings: Sequence[str]  # what was assumed, padded, set aside: a sentence each
-    wall: float  # s that the job took, all its runs together
+    timed: int  # particles that were classified within `wall`
+    wall: float  # s that the job's runs took
     seconds: Mapping[str, float]  # step -> s, of all workers together
     model: Mapping[str, str] = field(default_factory=dict)  # name, version, digest, teacher, ...
     settings: Mapping[str, str] = field(default_factory=dict)  # flag -> value

@@ -140,7 +140,7 @@ class Classifier:
         proteasomes, and probabilities are right only for shares like those they assume. Raises
         InputError for what are no shares of these classes, and without a calibration.
         """
-        return complete_priors(named, self._trained_priors)
+        return complete_priors(named, trained_priors(self.manifest))
 
     def self_test(self, folder: Path) -> None:
         """Raises InputError unless the probe gets the probabilities that were stored with it."""
@@ -162,22 +162,10 @@ class Classifier:
         """(n, classes) of logits, under the `priors` of every class, if given."""
         found = log_probabilities(logits, temperature=self._temperature)
         if priors:
-            trained = self._trained_priors
+            trained = trained_priors(self.manifest)
             before, wanted = np.array([(trained[name], priors[name]) for name in trained]).T
             found = with_priors(found, trained=before, wanted=wanted)
         return np.exp(found).astype(np.float32)
-
-    @property
-    def _trained_priors(self) -> dict[str, float]:
-        """Class -> share of the training data, in label order."""
-        calibration = self.manifest.calibration
-        if calibration is None:
-            raise InputError(
-                expected="a version with a calibration, to which priors can be given",
-                found="one without",
-                todo="Leave priors out, or train a student anew.",
-            )
-        return {name: calibration.priors[name] for name in self.manifest.class_names}
 
     @property
     def _temperature(self) -> float:
@@ -196,3 +184,14 @@ class Classifier:
             volumes, voxel_spacing=voxel_spacing, contrast=contrast, first=first
         )
         return self.prepared_logits(prepared.volumes)
+
+
+def trained_priors(manifest: Manifest) -> dict[str, float]:
+    """Class -> share of the training data, in label order. Raises InputError if unknown."""
+    if manifest.calibration is None:
+        raise InputError(
+            expected="a version with a calibration, to which priors can be given",
+            found="one without",
+            todo="Leave priors out, or train a student anew.",
+        )
+    return {name: manifest.calibration.priors[name] for name in manifest.class_names}

@@ -20,6 +20,7 @@ FOREIGN = {  # suffixes of lists that are refused by name
     ".csv": "a motive list of PEET, or a table",
 }
 _SET = "rlnTomoParticlesFile"  # of an optimisation set
+_NAMES = "Correct the name; a comma separates several."
 _STOPGAP = "stopgap"  # how the names of its blocks begin
 
 
@@ -33,7 +34,9 @@ def read_particles(path: Path) -> ParticleList:
     if copick.is_project(path):
         return copick.read_picks(path)
     if not path.is_file():
-        raise InputError(expected="a particle list", found=f"no file {path}", todo="Correct it.")
+        raise InputError(
+            expected="a particle list", found=f"no file {path.absolute()}", todo=_NAMES
+        )
     if path.suffix == ".tbl":
         return read_dynamo(path)
     if path.suffix != ".star":

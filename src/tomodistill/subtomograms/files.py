@@ -75,11 +75,11 @@ def remove_abandoned(folder: Path, pattern: str, *, after: float = ABANDONED_SEC
 
 def disk_fault(error: BaseException) -> InputError | None:
     """The one line for a full disk or a place out of reach; None for anything else."""
-    number, text = (error.errno, str(error)) if isinstance(error, OSError) else (None, str(error))
+    number, text = _number(error), str(error)
     # Of a copy filename2 is where it goes.
     names = (getattr(error, name, None) for name in ("filename2", "filename"))
     where = next(filter(None, names), None) or _named_in(text)
-    if number in _FULL or re.search(_FULL_WORDS, text):
+    if is_full(error):
         return InputError(
             expected="room to write",
             found=f"a full disk or quota: {where}",
@@ -92,6 +92,11 @@ def disk_fault(error: BaseException) -> InputError | None:
             todo="Change its permissions, or choose another place.",
         )
     return None
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a full disk, a quota or a limit is the cause."""
+    return _number(error) in _FULL or bool(re.search(_FULL_WORDS, str(error)))
 
 
 def reserve(path: Path, size: int) -> None:
@@ -115,6 +120,10 @@ def _last_change(path: Path) -> float:
     """Seconds since the epoch; of a folder, that of anything in it."""
     inside = path.rglob("*") if path.is_dir() else ()
     return max(float(each.stat().st_mtime) for each in (path, *inside))
+
+
+def _number(error: BaseException) -> int | None:
+    return error.errno if isinstance(error, OSError) else None
 
 
 def _named_in(text: str) -> str:

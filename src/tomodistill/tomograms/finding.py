@@ -37,9 +37,18 @@ def find_tomograms(names: Iterable[str], where: str) -> dict[str, FoundTomogram]
         raise InputError(
             expected=f"a tomogram for every name in the list, in {where}",
             found=f"none for {', '.join(missing[:_SHOWN])}{more}",
-            todo="Correct tomograms=, or take these particles out of the list.",
+            todo=_todo(missing),
         )
     return found
+
+
+def _todo(missing: list[str]) -> str:
+    if all(name.isdecimal() for name in missing):
+        return "Dynamo's tomograms have names where a .doc of the table's own name lists them."
+    return (
+        "Correct tomograms=, or take these particles out of the list; "
+        f"{', '.join(OF_IMAGES)} are tilt series."
+    )
 
 
 def _is_list(where: str) -> bool:

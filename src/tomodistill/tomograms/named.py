@@ -23,7 +23,7 @@ def named_files(where: str, *, deep: bool = False) -> list[Path]:
         if not files:
             raise InputError(
                 expected="volume files",
-                found=f"none: {part}",
+                found=f"none: {Path(part).absolute()}",
                 todo="Correct the name of the file, folder or pattern.",
             )
         found |= dict.fromkeys(files)
