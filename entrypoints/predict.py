@@ -15,7 +15,7 @@ from tomodistill import places
 from tomodistill.bulk.backends import Backend
 from tomodistill.bulk.cluster import ClusterConfig, open_backend
 from tomodistill.bulk.complete import Completed, complete, compute, missing
-from tomodistill.bulk.config import NONE, BulkConfig
+from tomodistill.bulk.config import BulkConfig
 from tomodistill.bulk.job import MANIFEST, Job
 from tomodistill.bulk.outputs import LISTS, write_lists
 from tomodistill.bulk.page import write_page
@@ -24,6 +24,7 @@ from tomodistill.bulk.progress import Progress
 from tomodistill.bulk.shard import compute_shard
 from tomodistill.bulk.spent import note_time
 from tomodistill.errors import InputError
+from tomodistill.particles.options import NONE
 from tomodistill.scales import AUTO
 from tomodistill.tracking.records import log_config, log_file, log_metrics, log_tags
 from tomodistill.tracking.registry import download, resolve

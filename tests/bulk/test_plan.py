@@ -103,10 +103,14 @@ def test_a_zarr_store_or_boxes_beside_a_table_are_no_lists(tmp_path: Path, versi
 
 
 def test_boxes_far_wider_than_the_model_sees_are_told(tmp_path: Path, version: Path) -> None:
-    config = replace(write_inputs(tmp_path), particles=f"{tmp_path}/one.mrc", tomograms="none")
+    tomogram = np.random.default_rng(0).normal(size=[2 * BOX + 1] * 3).astype(np.float32)
+    np.save(tmp_path / "one.npy", tomogram)
+    config = BulkConfig(
+        particles=f"{tmp_path}/one.npy", voxel_spacing=SPACING, contrast="dark", engine="openvino"
+    )
     job = plan(tmp_path / "job", config, version=version, model="one")
     assert job.facts.warnings == (
-        f"boxes of 60 voxels: the model sees the central {BOX}; give tomograms= to crop",
+        f"boxes of {2 * BOX + 1} voxels: the model sees the central {BOX}; give tomograms= to crop",
     )
 
 
@@ -130,7 +134,7 @@ def lone(folder: Path, at: list[tuple[int, int, int]], name: str = "one") -> str
         ),
         (lambda f: {"priors": "nobody:0.5"}, "found nobody"),
         (lambda f: {"voxel_spacing": 13.0}, "a voxel spacing of 10.0 Å or less"),
-        (lambda f: {"tomograms": "none"}, "names boxes .rlnImageName., or tomograms="),
+        (lambda f: {"tomograms": "none"}, "names 3-D boxes .rlnImageName., or tomograms="),
     ],
     ids=["nothing", "no list", "no tomogram", "outside", "boxes", "priors", "coarser", "no boxes"],
 )

@@ -46,6 +46,16 @@ def test_a_failure_keeps_what_stood_there(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_write_that_fails_says_for_which_file(tmp_path: Path) -> None:
+    def fail() -> None:
+        with whole_file(tmp_path / "list.star"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(OSError, match="No space left") as caught:
+        fail()
+    assert f"a full disk or quota: {tmp_path}/list.star" in str(disk_fault(caught.value))
+
+
 def test_what_a_killed_process_left_goes_when_no_one_can_write_it(tmp_path: Path) -> None:
     names = ("a.h5", "a.h5", "b.h5")
     old, young, other = (left_behind(tmp_path / name) for name in names)

@@ -58,6 +58,12 @@ def place(particles: ParticleList, options: SourceOptions, known: KnownSpacing) 
     return _in_tomograms(particles, options, known)
 
 
+def rows_by_file(file: NDArray[np.integer]) -> list[NDArray[np.int64]]:
+    """The rows of each file, of the files (n,) of all rows."""
+    ends = np.cumsum(np.bincount(file))[:-1]
+    return np.split(np.argsort(file, kind="stable"), ends)
+
+
 def in_stack(position: NDArray[np.int64]) -> NDArray[np.float64]:
     """(n, 3) places of boxes by their position (n,) in a file."""
     return np.pad(position[:, None].astype(np.float64), ((0, 0), (0, 2)))
@@ -74,8 +80,7 @@ def _in_tomograms(particles: ParticleList, options: SourceOptions, known: KnownS
     found = find_tomograms(names, options.tomograms)
     files = tuple(_tomogram(found[name], options, known) for name in names)
     at = np.empty((len(particles), 3))
-    for index, tomogram in enumerate(files):
-        rows = np.flatnonzero(file == index)
+    for tomogram, rows in zip(files, rows_by_file(file), strict=True):
         at[rows] = voxels(
             particles.positions,
             rows,

@@ -43,6 +43,10 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield partial
         to_disk(partial)
         os.replace(partial, path)
+    except OSError as error:
+        if error.errno and not error.filename:  # a write that fails does not say where
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 
