@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from tomodistill.bulk.job import (
     PLANNING_SECONDS,
     Facts,
     Job,
+    Listed,
     plan_files,
     write_job,
 )
@@ -36,6 +37,7 @@ from tomodistill.inference.confidence import complete_priors
 from tomodistill.inference.preparation import used_box
 from tomodistill.inference.version import Manifest, read_manifest
 from tomodistill.subtomograms.files import remove_abandoned, to_disk
+from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.subtomograms.spacing import same_spacing
 
 _SHOWN = 5  # of voxel spacings that differ
@@ -67,44 +69,68 @@ def plan(folder: Path, config: BulkConfig, *, version: Path, model: str) -> Job:
 
 def check_same(job: Job, config: BulkConfig) -> None:
     """Raises InputError unless `config` is the job's, and its lists are as they were."""
-    for field in fields(config):
-        was, wanted = getattr(job.config, field.name), getattr(config, field.name)
+    for name in (each.name for each in fields(config)):
+        was, wanted = getattr(job.config, name), getattr(config, name)
         if was != wanted:
             raise InputError(
-                expected=f"{field.name}={was}, with which the job in {job.folder} began",
-                found=f"{field.name}={wanted}",
+                expected=f"{name}={was}, with which the job in {job.folder} began",
+                found=f"{name}={wanted}",
                 todo="Give another folder with out=, or the flags of that job.",
             )
     for listed in job.lists:
         check_unchanged(listed)
 
 
+@dataclass
+class _Read:
+    """What is known of the lists that were read so far."""
+
+    lists: list[Listed] = field(default_factory=list)
+    shards: list[NDArray[np.int64]] = field(default_factory=list)  # (s, 3) of each list
+    spacings: dict[float | None, Path] = field(default_factory=dict)  # and a file that states it
+    contrasts: set[Contrast | None] = field(default_factory=set)
+    edges: set[int] = field(default_factory=set)  # of boxes
+    cropped: bool = False
+
+    def add(self, given: Input, size: int) -> None:
+        """One more list, in shards of that size."""
+        self.shards.append(_shards(len(self.lists), given, size))
+        self.lists.append(given.listed)
+        self.spacings |= {file.voxel_spacing: file.path for file in given.files}
+        self.contrasts |= {file.contrast for file in given.files}
+        self.edges |= {file.edge for file in given.files if file.edge}
+        self.cropped = given.cropped
+
+
 def _write(draft: Path, config: BulkConfig, manifest: Manifest, model: str) -> None:
-    inputs = _written(draft, read_inputs(config))
-    lists, tables, contrasts, edges, cropped = [], [], set(), set(), False
-    spacings: dict[float | None, Path] = {}  # that are stated, and a file which does
-    for at, given in enumerate(inputs):
-        lists.append(given.listed)
-        tables.append(_shards(at, given, config.shard))
-        spacings |= {file.voxel_spacing: file.path for file in given.files}
-        contrasts |= {file.contrast for file in given.files}
-        edges |= {file.edge for file in given.files if file.edge}
-        cropped = given.cropped
-    spacing = _one_spacing(spacings, config, manifest)
-    edges = edges or {edge_to_read(manifest, spacing)}
-    warnings = tuple(_edge_warning(manifest, edge, spacing) for edge in edges)
-    facts = Facts(
-        cropped, max(edges), spacing, manifest.contrast, "", tuple(filter(None, warnings))
-    )
+    read = _Read()
+    for given in _written(draft, read_inputs(config)):
+        read.add(given, config.shard)
     write = partial(
         write_job,
         draft,
         config,
         model=model,
-        lists=tuple(lists),
-        shards=np.concatenate(tables),
+        lists=tuple(read.lists),
+        shards=np.concatenate(read.shards),
     )
-    write(facts=decide_contrast(write(facts=facts), contrasts))
+    drafted = write(facts=_facts(read, config, manifest))
+    write(facts=decide_contrast(drafted, read.contrasts))
+
+
+def _facts(read: _Read, config: BulkConfig, manifest: Manifest) -> Facts:
+    """All but the contrast, which the volumes may have to tell."""
+    spacing = _one_spacing(read.spacings, config, manifest)
+    edges = read.edges or {edge_to_read(manifest, spacing)}
+    warnings = (_edge_warning(manifest, edge, spacing) for edge in edges)
+    return Facts(
+        cropped=read.cropped,
+        edge=max(edges),
+        voxel_spacing=spacing,
+        contrast=manifest.contrast,
+        contrast_from="",
+        warnings=tuple(filter(None, warnings)),
+    )
 
 
 def _written(draft: Path, inputs: Iterable[Input]) -> Iterator[Input]:

@@ -22,7 +22,7 @@ from tomodistill.tomograms.volume_file import VolumeFile
 _BYTES = 2**26  # of a block of volumes, whatever the engine would like
 
 # Of one volume file when it was planned.
-FILE_FIELDS = [("voxel_spacing", "<f8"), ("size", "<i8"), ("changed", "<i8")]
+FILE_FIELDS = [("size", "<i8"), ("changed", "<i8")]
 
 
 @dataclass(frozen=True)
