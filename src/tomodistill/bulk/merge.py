@@ -29,6 +29,9 @@ def merge(job: Job, aside: Iterable[int] = ()) -> Merged:
     A damaged shard is removed, and nothing is written of its list: compute it again. Those that
     were set `aside` are told as such. Raises InputError if a particle is missing or there twice.
     """
+    results = job.folder / RESULTS
+    results.mkdir(exist_ok=True)
+    remove_abandoned(results, f"*{PARTIAL}")
     by_list: dict[int, list[int]] = {at: [] for at in range(len(job.lists))}
     for shard, (at, _, _) in enumerate(job.shards.tolist()):
         by_list[at].append(shard)
@@ -64,8 +67,6 @@ def _merge_list(
 ) -> tuple[list[int], set[str]]:
     """Damaged shards of one list, and the engines of the others."""
     path = _path(job, at)
-    path.parent.mkdir(exist_ok=True)
-    remove_abandoned(path.parent, f"*{PARTIAL}")
     partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}{PARTIAL}")
     damaged, made_by = list[int](), set[str]()
     try:

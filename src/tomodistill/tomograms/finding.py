@@ -64,7 +64,9 @@ def _by_name(names: list[str], where: str) -> dict[str, FoundTomogram]:
 
 
 def _best(name: str, files: list[Path]) -> Path | None:
-    ranked = [(rank, path) for path in files if (rank := _rank(name, path)) is not None]
+    key = _key(name)  # sought first: of ten thousand files few have it
+    near = [path for path in files if key in path.name]
+    ranked = [(rank, path) for path in near if (rank := _rank(name, path)) is not None]
     if not ranked:
         return None
     first = min(rank for rank, _ in ranked)
@@ -86,8 +88,8 @@ def _itself(name: str) -> Path | None:
 
 def _rank(name: str, path: Path) -> tuple[bool, int, int] | None:
     """The lower the better: whether a half map, how near the name, how deep; None: another's."""
-    listed, stem = Path(name.partition(":")[0]), _stem(path.name)  # IMOD's file.st:mrc
-    key, bare = _stem(listed.name), stem.removeprefix(_RELION)
+    listed, stem = _listed(name), _stem(path.name)
+    key, bare = _key(name), stem.removeprefix(_RELION)
     half = bool(_HALF.search(stem)) or any(_HALF.fullmatch(part) for part in path.parts[:-1])
     near = (
         path.parts[-len(listed.parts) :] == listed.parts,
@@ -97,6 +99,16 @@ def _rank(name: str, path: Path) -> tuple[bool, int, int] | None:
         bare.startswith(key) and _WORDS.fullmatch(bare.removeprefix(key)) is not None,
     )
     return (half, near.index(True), len(path.parts)) if any(near) else None
+
+
+def _listed(name: str) -> Path:
+    """Without what IMOD adds: file.st:mrc."""
+    return Path(name.partition(":")[0])
+
+
+def _key(name: str) -> str:
+    """What the names of its files have in them."""
+    return _stem(_listed(name).name)
 
 
 def _stem(name: str) -> str:
