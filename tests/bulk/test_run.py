@@ -41,7 +41,7 @@ class Scripted:
 
 @pytest.fixture
 def job(tmp_path: Path) -> SimpleNamespace:
-    return SimpleNamespace(folder=tmp_path, size=lambda shard: 10, standing=set)
+    return SimpleNamespace(folder=tmp_path, size=lambda shard: 10, standing=lambda: {1000})
 
 
 def test_each_shard_is_computed_once_and_no_more_than_there_is_room(job) -> None:
@@ -52,12 +52,16 @@ def test_each_shard_is_computed_once_and_no_more_than_there_is_room(job) -> None
     assert backend.most == 2
 
 
-def test_a_job_of_which_nothing_succeeds_ends_early(job) -> None:
-    backend = Scripted(dict.fromkeys(range(1000), ATTEMPTS))
-    with pytest.raises(InputError, match="none among the first; the last: ValueError: torn"):
-        run_shards(job, backend, range(1000))
+@pytest.mark.parametrize("shards", [1, 1000])
+def test_a_job_of_which_nothing_succeeds_ends_early(job, shards: int) -> None:
+    backend = Scripted(dict.fromkeys(range(shards), ATTEMPTS))
+    job.standing = set
+    with pytest.raises(InputError, match="found none; the last failed so: ValueError: torn"):
+        run_shards(job, backend, range(shards))
     assert len(backend.taken) <= HOPELESS + backend.room()
-    job.standing = lambda: {1000}
+
+
+def test_a_job_of_which_something_stands_goes_on(job) -> None:
     assert len(run_shards(job, Scripted(dict.fromkeys(range(100), ATTEMPTS)), range(100))) == 100
 
 

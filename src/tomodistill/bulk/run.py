@@ -49,6 +49,8 @@ def run_shards(
         else:
             aside[outcome.shard] = outcome.fault
             _set_aside(job, outcome)
+    if aside and not job.standing():
+        raise _hopeless(outcome)
     return aside
 
 
@@ -60,7 +62,7 @@ def set_aside_path(job: Job, shard: int) -> Path:
 def _hopeless(outcome: Outcome) -> InputError:
     return InputError(
         expected="shards that can be classified",
-        found=f"none among the first; the last: {outcome.fault}",
+        found=f"none; the last failed so: {outcome.fault}",
         todo="Mend that and give the same command again.",
     )
 
