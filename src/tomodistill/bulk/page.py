@@ -1,10 +1,12 @@
 """The page of a job, from what stands in its folder."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import tomodistill
 from tomodistill.bulk.complete import Completed
 from tomodistill.bulk.examples import averages, examples
 from tomodistill.bulk.job import MODEL, Job
@@ -17,7 +19,7 @@ from tomodistill.inference.version import file_digest
 from tomodistill.subtomograms.files import whole_file
 
 PAGE = "report.html"
-_LIBRARIES = ("tomodistill", "numpy", "keras", "openvino", "mrcfile", "gemmi", "distributed")
+_LIBRARIES = ("numpy", "keras", "openvino", "mrcfile", "gemmi", "distributed")
 _WORDS = {
     Reason.DROPPED: "reach out of their tomogram (border=drop)",
     Reason.NOT_FINITE: "NaN or infinity in the box",
@@ -45,7 +47,7 @@ def write_page(job: Job, gathered: Gathered, completed: Completed) -> Path:
         seconds=spent.by_step,
         model={"version": job.model, "engine": "; ".join(completed.merged.made_by)},
         settings=_settings(job),
-        software={name: version(name) for name in _LIBRARIES},
+        software=_software(),
         digests=_digests(job),
     )
     path = job.folder / PAGE
@@ -85,6 +87,15 @@ def _settings(job: Job) -> dict[str, str]:
         "voxel spacing of the volumes": f"{job.facts.voxel_spacing:g} Å",
         "contrast": f"{job.facts.contrast} ({job.facts.contrast_from})",
     }
+
+
+def _software() -> dict[str, str]:
+    """Name -> version; this program and its libraries need not be installed as packages."""
+    found = {"tomodistill": tomodistill.__version__}
+    for name in _LIBRARIES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
 
 
 def _digests(job: Job) -> Mapping[str, str]:
