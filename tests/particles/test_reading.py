@@ -197,3 +197,13 @@ def test_damaged_dynamo_tables_say_what_is_wrong(tmp_path: Path, body: str, says
     path.write_text(body)
     with pytest.raises(InputError, match=says):
         read_particles(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_list(tmp_path: Path) -> None:
+    path = write_list(tmp_path, "relion5")
+    plain = read_particles(path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    marked = read_particles(path)
+    assert marked.dialect == plain.dialect
+    assert marked.ids.tolist() == plain.ids.tolist()
+    assert marked.blocks["particles"].equals(plain.blocks["particles"])

@@ -1,5 +1,6 @@
 """STAR files: every block and cell as text, exactly as it stood, in and out."""
 
+import codecs
 import csv
 import re
 from collections.abc import Mapping
@@ -29,7 +30,7 @@ def read_star(path: Path) -> dict[str, pd.DataFrame]:
         raise _refusal(path, "a binary file")
     version = _VERSION.search(head)
     try:
-        document = gemmi.cif.read_file(str(path))
+        document = _document(path, marked=head.startswith(codecs.BOM_UTF8))
         blocks = {block.name.strip(): _table(block) for block in document}
     except (RuntimeError, UnicodeDecodeError, ValueError) as error:
         raise _refusal(path, _ragged_line(path) or str(error)) from error
@@ -62,6 +63,13 @@ def unquoted(cells: pd.Series) -> pd.Series:
 def cell(text: str) -> str:
     """One that says `text`, in quotes where it must be."""
     return text if _PLAIN.fullmatch(text) else str(gemmi.cif.quote(text))
+
+
+def _document(path: Path, *, marked: bool) -> gemmi.cif.Document:
+    """`marked`: by a byte-order mark, as editors on Windows begin a file."""
+    if marked:
+        return gemmi.cif.read_string(path.read_text("utf-8-sig"))
+    return gemmi.cif.read_file(str(path))
 
 
 def _table(block: gemmi.cif.Block) -> pd.DataFrame:
