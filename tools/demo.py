@@ -32,6 +32,7 @@ That was the loop. Where to look next:
   mlflow run . -e compare          the trainings side by side, and links to the UI (mlflow ui)
   mlflow run . -e status           what is in production, and why
   mlflow run . -e distill -P student=s3 -P labels=hard     the control: the same budget, no teacher
+  mlflow run . -e predict -P particles=$PWD/particle.mrc       boxes or lists, any number
   mlflow run . -e serve            then: curl --data-binary @particle.mrc http://127.0.0.1:8000/classify
 """
 
