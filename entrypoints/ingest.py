@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from entrypoints.flags import config_flags, config_from, parse_flags
 from tomodistill import places
+from tomodistill.errors import few
 from tomodistill.evaluation.set_figures import items_figure
 from tomodistill.ingestion.config import Ingestion
 from tomodistill.ingestion.experimental import (
@@ -37,7 +38,7 @@ from tomodistill.tracking.reuse import ensure
 from tomodistill.tracking.runs import take_over_run
 
 FLAGS = config_flags(Ingestion)
-_SHOWN = 5  # items of each class in the picture, and names in a message
+_SHOWN = 5  # items of each class in the picture
 
 
 def main(arguments: list[str]) -> None:
@@ -121,8 +122,7 @@ def _make(config: Ingestion, found: Found, path: Path) -> None:
 
 def _warn(seen: Survey) -> None:
     for why, ids in seen.left_out.items():
-        more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-        print(f"left out, {why}: {', '.join(ids[:_SHOWN])}{more}", file=sys.stderr)
+        print(f"left out, {why}: {few(ids)}", file=sys.stderr)
 
 
 def _figure(data: SubtomogramSet) -> Figure:

@@ -7,11 +7,10 @@ from serving.logs import FORMS
 from tomodistill import places
 from tomodistill.errors import InputError
 from tomodistill.inference.choice import check_choice
-from tomodistill.inference.confidence import parse_priors
+from tomodistill.inference.confidence import TRAINED, stated_priors
 from tomodistill.scales import AUTO
 
 _MIB = 2**20  # bytes
-_TRAINED = "trained"
 _NONE = "none"
 
 
@@ -36,7 +35,7 @@ class ServiceConfig:
     log: str = "text"  # errors and what was slow, to read; "json": every request, to collect
     # "trained", or the share of each class that the user expects, as "ribosome:0.6,p97:0.1"; the
     # others share the rest. A simulated set holds as many of each class, a cell does not.
-    priors: str = _TRAINED
+    priors: str = TRAINED
     engine: str = AUTO  # "keras" or "openvino"; auto: Keras on a GPU, else OpenVINO
     precision: str = AUTO  # "float32", "bfloat16", "float16"; auto: the fastest whose gate passed
     cache: str = AUTO  # folder of downloaded versions; auto: that of the other entry points
@@ -52,8 +51,7 @@ class ServiceConfig:
         _check(self.log in FORMS, f"log={' or '.join(FORMS)}", self.log)
         for name in ("model", "host", "hosts", "tokens", "admin_tokens", "cache"):
             _check(bool(getattr(self, name)), f"a {name}", "nothing")
-        if self.priors != _TRAINED:
-            parse_priors(self.priors)
+        stated_priors(self.priors)
         check_choice(engine=self.engine, precision=self.precision)
 
     @property
@@ -70,7 +68,7 @@ class ServiceConfig:
     @property
     def shares(self) -> dict[str, float] | None:
         """Class -> share, of the classes that are named; None: as trained."""
-        return None if self.priors == _TRAINED else parse_priors(self.priors)
+        return stated_priors(self.priors)
 
     @property
     def max_body_bytes(self) -> int:

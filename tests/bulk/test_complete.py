@@ -93,7 +93,7 @@ def test_listed_boxes_say_what_crops_say(tmp_path: Path, version: Path) -> None:
     config = replace(cropped.config, particles=str(star), tomograms="none")
     listed = plan(tmp_path / "listed", config, version=version, model="one")
     done(cropped), done(listed)
-    assert not listed.facts.cropped
+    assert not listed.config.cropped
     of_crops, of_boxes = list_results(cropped, 0), list_results(listed, 0)
     np.testing.assert_allclose(of_crops["probabilities"], of_boxes["probabilities"], atol=1e-6)
 

@@ -7,7 +7,8 @@ import pytest
 from tests.subtomograms.volume_bodies import counting, mrc_bytes
 from tomodistill.errors import InputError
 from tomodistill.subtomograms.volumes import write_mrc
-from tomodistill.tomograms.boxes import box_files, listed_boxes, read_boxes
+from tomodistill.tomograms.boxes import BoxFile, box_files, listed_boxes, read_boxes
+from tomodistill.tomograms.files import open_volume
 
 
 @pytest.fixture
@@ -29,6 +30,11 @@ def names(*images: str) -> np.ndarray:
     return np.array(images, object)
 
 
+def read(file: BoxFile, *positions: int) -> np.ndarray:
+    with open_volume(file.path) as opened:
+        return read_boxes(opened, np.array(positions), edge=file.edge)
+
+
 def test_boxes_of_a_folder_in_natural_order(folder: Path) -> None:
     files = box_files(str(folder))
     assert [file.path.name for file in files] == [
@@ -37,10 +43,10 @@ def test_boxes_of_a_folder_in_natural_order(folder: Path) -> None:
     assert [file.count for file in files] == [1, 1, 1, 3, 3, 3]
     assert {file.edge for file in files} == {3}
     assert (files[0].voxel_spacing, files[0].contrast) == (pytest.approx(10.5), "bright")
-    np.testing.assert_array_equal(read_boxes(files[2], np.array([0]))[0], counting() + 10)
+    np.testing.assert_array_equal(read(files[2], 0)[0], counting() + 10)
     for file, first in zip(files[3:], (40, 20, 30), strict=True):
-        read = read_boxes(file, np.array([2, 0, 2]))
-        np.testing.assert_array_equal(read[:, 0, 0, 0], [first + 2, first, first + 2])
+        found = read(file, 2, 0, 2)
+        np.testing.assert_array_equal(found[:, 0, 0, 0], [first + 2, first, first + 2])
 
 
 def test_patterns_and_files_by_comma(folder: Path) -> None:
@@ -94,4 +100,4 @@ def test_a_file_that_changed_is_refused(folder: Path) -> None:
     (file,) = box_files(str(folder / "stack.npy"))
     np.save(file.path, np.zeros((2, 3, 3, 3)))
     with pytest.raises(InputError, match="changed"):
-        read_boxes(file, np.array([2]))
+        read(file, 2)

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 
 from tomodistill.errors import InputError
 from tomodistill.inference.choice import check_choice
-from tomodistill.inference.confidence import parse_priors
+from tomodistill.inference.confidence import TRAINED, stated_priors
 from tomodistill.particles.options import AUTO, SourceOptions
 from tomodistill.particles.placing import KnownSpacing
-
-TRAINED = "trained"
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,7 @@ class BulkConfig(SourceOptions):
         _check(self.shard >= 1, "shard: 1 particle or more", self.shard)
         stated = 0 <= self.voxel_spacing < float("inf")
         _check(stated, "voxel_spacing in Å, 0 for what files say", self.voxel_spacing)
-        if self.priors != TRAINED:
-            parse_priors(self.priors)
+        stated_priors(self.priors)
         check_choice(engine=self.engine, precision=self.precision)
 
     @property
@@ -39,7 +36,7 @@ class BulkConfig(SourceOptions):
     @property
     def shares(self) -> dict[str, float] | None:
         """Class -> share, of the classes that are named; None: as trained."""
-        return None if self.priors == TRAINED else parse_priors(self.priors)
+        return stated_priors(self.priors)
 
 
 def _check(holds: bool, expected: str, found: object) -> None:

@@ -39,7 +39,6 @@ class Input:
     """One list, each particle with its place."""
 
     listed: Listed
-    cropped: bool  # from tomograms; else `files` hold boxes
     places: NDArray[np.void]  # (n,) PLACE, in the order of work
     files: tuple[VolumesFile, ...]
 
@@ -68,7 +67,7 @@ def read_inputs(config: BulkConfig) -> Iterator[Input]:
         )
     lists = {name: _lists(name) for name in names}
     boxes = [name for name, found in lists.items() if not found]
-    if boxes and config.tomograms != NONE:
+    if boxes and config.cropped:
         raise InputError(
             expected="particle lists, since tomograms is given",
             found=f"none: {boxes[0]}",
@@ -104,11 +103,10 @@ def _of_list(particles: ParticleList, config: BulkConfig) -> Input:
         _stamp(particles.path),
     )
     placed = place(particles, config, config.known_spacing)
-    cropped = config.tomograms != NONE
-    if cropped and config.border == "pad":
+    if config.cropped and config.border == "pad":
         for tomogram, rows in zip(placed.files, rows_by_file(placed.file), strict=True):
             _check_inside(placed.at[rows], rows, tomogram, particles)
-    return Input(listed, cropped, _ordered(placed.file, placed.at), placed.files)
+    return Input(listed, _ordered(placed.file, placed.at), placed.files)
 
 
 def check_unchanged(listed: Listed) -> None:
@@ -165,7 +163,7 @@ def _of_boxes(where: str, config: BulkConfig) -> Iterator[Input]:
         at = in_stack(number - (ends - counts)[file])
         name = f"particles_{start // _BOXES_PER_LIST + 1:03d}" if start else "particles"
         listed = Listed(name, BOXES, len(number), "")
-        yield Input(listed, False, _ordered(file_here, at), tuple(files[i] for i in used))
+        yield Input(listed, _ordered(file_here, at), tuple(files[i] for i in used))
 
 
 def _ordered(file: NDArray[Any], at: NDArray[np.float64]) -> NDArray[np.void]:

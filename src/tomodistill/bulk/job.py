@@ -26,11 +26,10 @@ from tomodistill.subtomograms.preprocessing import Contrast
 
 SCHEMA_VERSION = 1
 PLAN = "plan"
-MANIFEST, MODEL = f"{PLAN}/job.json", f"{PLAN}/model"
+MANIFEST, MODEL, SHARD_TABLE = f"{PLAN}/job.json", f"{PLAN}/model", f"{PLAN}/shards.npy"
 SHARDS, SET_ASIDE, RESULTS = "shards", "set_aside", "results"
 PLANNING = ".planning-"  # and a random name: the folder of a plan that is not whole yet
 PLANNING_SECONDS = 86400.0  # without a change, before it is taken to be nobody's
-_SHARD_TABLE = "shards.npy"
 # Of one particle, in the order of work: its row in the list, its file, and where in that.
 PLACE = np.dtype([("row", "<i8"), ("file", "<i4"), ("at", "<f8", 3)])
 
@@ -49,7 +48,6 @@ class Listed:
 class Facts:
     """What was found out about the volumes when the job was planned."""
 
-    cropped: bool  # from tomograms; else boxes are read
     edge: int  # voxels of the volumes that are read, of the largest
     voxel_spacing: float  # Å
     contrast: Contrast
@@ -110,7 +108,7 @@ class Job:
     @cached_property
     def shards(self) -> NDArray[np.int64]:
         """(s, 3) of each shard its list, and its first and last place there; the last excluded."""
-        return np.asarray(np.load(self.folder / PLAN / _SHARD_TABLE), np.int64)
+        return np.asarray(np.load(self.folder / SHARD_TABLE), np.int64)
 
     @property
     def particles(self) -> int:
@@ -142,27 +140,17 @@ def plan_files(folder: Path, at: int) -> tuple[Path, Path]:
     return folder / PLAN / f"{at:05d}.places.npy", folder / PLAN / f"{at:05d}.files.npy"
 
 
-def write_job(
-    folder: Path,
-    config: BulkConfig,
-    *,
-    model: str,
-    lists: tuple[Listed, ...],
-    facts: Facts,
-    shards: NDArray[np.int64],
-) -> Job:
-    """The last step of planning, when everything else of the plan is there."""
-    np.save(folder / PLAN / _SHARD_TABLE, shards)
+def seal(job: Job) -> None:
+    """Write what is known of a drafted job, with the digest over all of it: planning ends so."""
     known = {
         "schema_version": SCHEMA_VERSION,
-        "config": asdict(config),
-        "model": model,
-        "lists": [asdict(listed) for listed in lists],
-        "facts": asdict(facts),
+        "config": asdict(job.config),
+        "model": job.model,
+        "lists": [asdict(listed) for listed in job.lists],
+        "facts": asdict(job.facts),
     }
-    digest = _digest(known, folder)
-    (folder / MANIFEST).write_text(json.dumps({**known, "digest": digest}, indent=2) + "\n")
-    return Job.open(folder)
+    text = json.dumps({**known, "digest": _digest(known, job.folder)}, indent=2)
+    (job.folder / MANIFEST).write_text(f"{text}\n")
 
 
 def _digest(known: dict[str, Any], folder: Path) -> str:

@@ -8,8 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
-from functools import partial
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +23,12 @@ from tomodistill.bulk.job import (
     PLAN,
     PLANNING,
     PLANNING_SECONDS,
+    SHARD_TABLE,
     Facts,
     Job,
     Listed,
     plan_files,
-    write_job,
+    seal,
 )
 from tomodistill.bulk.reading import edge_to_read
 from tomodistill.errors import InputError
@@ -90,32 +90,24 @@ class _Read:
     spacings: dict[float | None, Path] = field(default_factory=dict)  # and a file that states it
     contrasts: set[Contrast | None] = field(default_factory=set)
     edges: set[int] = field(default_factory=set)  # of boxes
-    cropped: bool = False
 
-    def add(self, given: Input, size: int) -> None:
-        """One more list, in shards of that size."""
-        self.shards.append(_shards(len(self.lists), given, size))
+    def add(self, given: Input, config: BulkConfig) -> None:
+        """One more list."""
+        self.shards.append(_shards(len(self.lists), given, config))
         self.lists.append(given.listed)
         self.spacings |= {file.voxel_spacing: file.path for file in given.files}
         self.contrasts |= {file.contrast for file in given.files}
         self.edges |= {file.edge for file in given.files if file.edge}
-        self.cropped = given.cropped
 
 
 def _write(draft: Path, config: BulkConfig, manifest: Manifest, model: str) -> None:
     read = _Read()
     for given in _written(draft, read_inputs(config)):
-        read.add(given, config.shard)
-    write = partial(
-        write_job,
-        draft,
-        config,
-        model=model,
-        lists=tuple(read.lists),
-        shards=np.concatenate(read.shards),
-    )
-    drafted = write(facts=_facts(read, config, manifest))
-    write(facts=decide_contrast(drafted, read.contrasts))
+        read.add(given, config)
+    np.save(draft / SHARD_TABLE, np.concatenate(read.shards))
+    facts = _facts(read, config, manifest)
+    job = Job(draft, config, model, tuple(read.lists), facts, digest="")
+    seal(replace(job, facts=decide_contrast(job, read.contrasts)))
 
 
 def _facts(read: _Read, config: BulkConfig, manifest: Manifest) -> Facts:
@@ -124,7 +116,6 @@ def _facts(read: _Read, config: BulkConfig, manifest: Manifest) -> Facts:
     edges = read.edges or {edge_to_read(manifest, spacing)}
     warnings = (_edge_warning(manifest, edge, spacing) for edge in edges)
     return Facts(
-        cropped=read.cropped,
         edge=max(edges),
         voxel_spacing=spacing,
         contrast=manifest.contrast,
@@ -142,13 +133,13 @@ def _written(draft: Path, inputs: Iterable[Input]) -> Iterator[Input]:
         yield given
 
 
-def _shards(at: int, given: Input, size: int) -> NDArray[np.int64]:
+def _shards(at: int, given: Input, config: BulkConfig) -> NDArray[np.int64]:
     """(s, 3) list, first and last place. A tomogram begins a shard: one that is damaged takes no
     particles of others with it.
     """
-    files = given.places["file"]
+    files, size = given.places["file"], config.shard
     count = len(files)
-    begins = np.flatnonzero(np.diff(files, prepend=-1)) if given.cropped else np.array([0])
+    begins = np.flatnonzero(np.diff(files, prepend=-1)) if config.cropped else np.array([0])
     ends = [*begins[1:].tolist(), count]
     edges = [
         (at, start, min(start + size, end))

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,8 @@ from tomodistill.bulk.job import Job, Task
 from tomodistill.bulk.results import Reason
 from tomodistill.errors import InputError
 from tomodistill.inference.version import Manifest
-from tomodistill.subtomograms.volumes import LARGEST_VALUE
+from tomodistill.subtomograms.volumes import faults
+from tomodistill.tomograms.boxes import read_boxes
 from tomodistill.tomograms.cropping import crop, edge_spanning
 from tomodistill.tomograms.files import open_volume
 from tomodistill.tomograms.volume_file import VolumeFile
@@ -99,30 +99,24 @@ def _opened(job: Job, planned: NDArray[np.void]) -> VolumeFile:
 
 def _block(job: Job, file: VolumeFile, at: NDArray[np.float64]) -> Block:
     """Of particles `at` (n, 3): centres in the tomogram, or positions in a stack of boxes."""
-    if job.facts.cropped:
+    if job.config.cropped:
         crops = crop(file.array, at, edge=job.facts.edge, options=job.config.cropping())
         volumes, outside = crops.volumes, crops.outside
     else:
-        volumes, outside = _boxes(file, at[:, 0].astype(np.int64)), np.zeros(len(at))
-        volumes = volumes[:, ::-1] if job.config.handedness == "mirrored" else volumes
+        positions, mirrored = at[:, 0].astype(np.int64), job.config.handedness == "mirrored"
+        volumes = read_boxes(file, positions, edge=file.array.shape[-1], mirrored=mirrored)
+        outside = np.zeros(len(at))
     reasons = _reasons(volumes, outside, drop=job.config.border == "drop")
     return Block(volumes[reasons <= Reason.PADDED], reasons)
-
-
-def _boxes(file: VolumeFile, positions: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(n, d, d, d) of a stack, or of a file with one box alone."""
-    array: Any = file.array
-    chosen = [array[i] for i in positions] if file.holds == "volumes" else [array[:]]
-    return np.stack([np.asarray(box, np.float32) for box in chosen])
 
 
 def _reasons(
     volumes: NDArray[np.float32], outside: NDArray[np.floating], *, drop: bool
 ) -> NDArray[np.uint8]:
     reasons = np.where(outside > 0, Reason.PADDED, Reason.CLASSIFIED)
-    low, high = volumes.min(axis=(1, 2, 3)), volumes.max(axis=(1, 2, 3))  # NaN stays NaN
-    reasons[low == high] = Reason.CONSTANT
-    reasons[~((low >= -LARGEST_VALUE) & (high <= LARGEST_VALUE))] = Reason.NOT_FINITE
+    constant, not_finite = faults(volumes)
+    reasons[constant] = Reason.CONSTANT
+    reasons[not_finite] = Reason.NOT_FINITE
     if drop:
         reasons[outside > 0] = Reason.DROPPED
     return reasons.astype(np.uint8)

@@ -13,6 +13,7 @@ from scipy.special import entr, logsumexp, softmax
 
 from tomodistill.errors import InputError
 
+TRAINED = "trained"  # in the place of priors: those of the training data
 UNKNOWN = -1  # in the place of a class index: like none of the classes
 _ROUNDING = 1e-3  # by which shares that people type may miss 1
 Score = Callable[[NDArray[np.float64], float], NDArray[np.float64]]
@@ -90,6 +91,11 @@ def parse_priors(text: str) -> dict[str, float]:
     _check(len(dict(pairs)) == len(pairs), "each class once", text)
     _check_shares(dict(pairs))
     return dict(pairs)
+
+
+def stated_priors(text: str) -> dict[str, float] | None:
+    """Class -> share, of the classes that a flag names; None for TRAINED."""
+    return None if text == TRAINED else parse_priors(text)
 
 
 def complete_priors(named: Mapping[str, float], trained: Mapping[str, float]) -> dict[str, float]:

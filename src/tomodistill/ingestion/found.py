@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +15,7 @@ from tomodistill.particles.placing import Placed, VolumesFile
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.subtomograms.row_file import rows_per_block
 from tomodistill.subtomograms.spacing import same_spacing
+from tomodistill.tomograms.boxes import read_boxes
 from tomodistill.tomograms.cropping import Crops, crop
 from tomodistill.tomograms.files import open_volume
 from tomodistill.tomograms.volume_file import VolumeFile
@@ -69,18 +69,9 @@ def _read(file: VolumeFile, found: Found, rows: slice, edge: int, config: Ingest
     at = found.at[rows]
     if not found.edge:
         return crop(file.array, at, edge=edge, options=config.cropping())
-    first = (found.edge - edge) // 2
-    middle = (slice(first, first + edge),) * 3
-    boxes = (_box(file, int(position), middle) for position in at[:, 0])
-    with np.errstate(over="ignore"):  # what float32 cannot hold is left out as not finite
-        volumes = np.stack([np.asarray(box, np.float32) for box in boxes])
-    if config.handedness == "mirrored":
-        volumes = volumes[:, ::-1]
+    positions, mirrored = at[:, 0].astype(np.int64), config.handedness == "mirrored"
+    volumes = read_boxes(file, positions, edge=edge, mirrored=mirrored)
     return Crops(volumes, np.zeros(len(at)), np.ones(len(at), bool))
-
-
-def _box(file: VolumeFile, position: int, middle: tuple[slice, ...]) -> Any:
-    return file.array[(position, *middle) if file.holds == "volumes" else middle]
 
 
 def found_places(

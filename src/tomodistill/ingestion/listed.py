@@ -6,7 +6,6 @@ from tomodistill.errors import InputError
 from tomodistill.ingestion.config import Ingestion
 from tomodistill.ingestion.found import NO_CLASS, NO_TOMOGRAM, Found, found_places
 from tomodistill.particles.lists import Names, ParticleList
-from tomodistill.particles.options import NONE
 from tomodistill.particles.placing import place
 
 
@@ -15,7 +14,7 @@ def find_listed(particles: ParticleList, config: Ingestion) -> Found:
 
     Raises InputError for a list without what is needed, and as finding and opening files does.
     """
-    if config.tomograms != NONE and not config.box:
+    if config.cropped and not config.box:
         raise InputError(
             expected="box: the voxels to crop", found="box=0", todo="Give for example box=32."
         )

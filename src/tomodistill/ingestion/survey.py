@@ -12,7 +12,7 @@ from tomodistill.ingestion.config import Ingestion
 from tomodistill.ingestion.found import Found, read_found
 from tomodistill.subtomograms.contents import content_digest
 from tomodistill.subtomograms.preprocessing import Contrast
-from tomodistill.subtomograms.volumes import LARGEST_VALUE
+from tomodistill.subtomograms.volumes import faults
 from tomodistill.tomograms.contrast import vote_contrast
 from tomodistill.tomograms.cropping import Crops, edge_spanning
 
@@ -109,10 +109,10 @@ class _Look:
 
 def _faults(crops: Crops) -> NDArray[np.object_]:
     """(m,) why each box cannot be used."""
-    low, high = crops.volumes.min(axis=(1, 2, 3)), crops.volumes.max(axis=(1, 2, 3))  # NaN stays
-    why = np.full(len(low), _USABLE, object)
-    why[low == high] = "constant"
-    why[~((low >= -LARGEST_VALUE) & (high <= LARGEST_VALUE))] = "not finite"
+    constant, not_finite = faults(crops.volumes)
+    why = np.full(len(constant), _USABLE, object)
+    why[constant] = "constant"
+    why[not_finite] = "not finite"
     why[~crops.taken] = "not within their tomogram"
     return why
 

@@ -45,6 +45,11 @@ class SourceOptions:
                 )
         self.coordinates()
 
+    @property
+    def cropped(self) -> bool:
+        """Whether boxes are cut out of tomograms; else they are read as they are."""
+        return self.tomograms != NONE
+
     def coordinates(self) -> Coordinates:
         """How lists are read."""
         return Coordinates(

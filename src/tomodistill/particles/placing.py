@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tomodistill.errors import InputError
 from tomodistill.particles.coordinates import voxels
 from tomodistill.particles.lists import ParticleList
-from tomodistill.particles.options import NONE, SourceOptions
+from tomodistill.particles.options import SourceOptions
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.subtomograms.spacing import same_spacing
 from tomodistill.tomograms.boxes import BoxFile, listed_boxes
@@ -53,9 +53,8 @@ def place(particles: ParticleList, options: SourceOptions, known: KnownSpacing) 
     Raises InputError for a list without what is needed, for files that are missing or no such
     volumes, and where a header and the list disagree on the voxel spacing.
     """
-    if options.tomograms == NONE:
-        return _in_boxes(particles, options, known)
-    return _in_tomograms(particles, options, known)
+    placing = _in_tomograms if options.cropped else _in_boxes
+    return placing(particles, options, known)
 
 
 def rows_by_file(file: NDArray[np.integer]) -> list[NDArray[np.int64]]:

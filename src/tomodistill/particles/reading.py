@@ -10,6 +10,7 @@ from tomodistill.particles.dynamo import read_dynamo
 from tomodistill.particles.lists import ParticleList
 from tomodistill.particles.relion import particles_of
 from tomodistill.particles.star import read_star, unquoted
+from tomodistill.tomograms.named import located
 
 LIST_SUFFIXES = (".star", ".tbl")
 FOREIGN = {  # suffixes of lists that are refused by name
@@ -52,8 +53,7 @@ def read_particles(path: Path) -> ParticleList:
 
 def _named(path: Path, name: str) -> Path:
     """A file as an optimisation set names it: as seen from the folder of the RELION project."""
-    candidates = [Path(name), *(parent / name for parent in path.resolve().parents)]
-    found = next((candidate for candidate in candidates if candidate.is_file()), None)
+    found = located(name, path.resolve().parent)
     if found is None:
         raise InputError(
             expected=f"the particles of {path} at {name}, in the working directory or above it",

@@ -76,6 +76,12 @@ def parse_volumes(body: bytes | bytearray) -> Parsed:
         raise _refusal("a .npy or .mrc file", f"a broken one ({_brief(error)})") from error
 
 
+def faults(volumes: NDArray[np.float32]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(n,) which of (n, d, d, d) volumes are constant; (n,) which hold NaN or what is too large."""
+    low, high = volumes.min(axis=(1, 2, 3)), volumes.max(axis=(1, 2, 3))  # NaN stays NaN
+    return low == high, ~((low >= -LARGEST_VALUE) & (high <= LARGEST_VALUE))
+
+
 def check_volumes(array: NDArray[np.generic]) -> NDArray[np.float32]:
     """(n, d, d, d) float32 from a (d, d, d) or (n, d, d, d) array; finite and not constant."""
     stack = array[np.newaxis] if array.ndim == 3 else array

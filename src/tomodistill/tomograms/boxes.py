@@ -8,13 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tomodistill.errors import InputError
+from tomodistill.errors import InputError, few
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.tomograms.files import open_volume
 from tomodistill.tomograms.named import located, named_files
 from tomodistill.tomograms.volume_file import VolumeFile, refusal
 
-_SHOWN = 5  # of what is missing
 _EXTRACT = (
     "Extract 3-D subtomograms (RELION 5: write output as 2D stacks: No), or give the tomograms "
     "with tomograms= and crop at the list's coordinates."
@@ -64,20 +63,25 @@ def listed_boxes(images: NDArray[np.object_], *, beside: Path, dataset: str = ""
 
 
 def read_boxes(
-    file: BoxFile, positions: NDArray[np.int64], *, dataset: str = ""
+    file: VolumeFile, positions: NDArray[np.int64], *, edge: int, mirrored: bool = False
 ) -> NDArray[np.float32]:
-    """(m, d, d, d) boxes at those positions of a file, in their order.
+    """(m, e, e, e) the middle of the boxes at those positions of an opened file, in their order.
 
-    Raises InputError if the file is another by now.
+    `mirrored`: turned round along z. What float32 cannot hold becomes infinite: callers look.
+    Raises InputError if the file has no such boxes any more.
     """
-    boxes = np.empty((len(positions), *[file.edge] * 3), np.float32)
-    with open_volume(file.path, dataset=dataset) as opened, np.errstate(over="ignore"):
-        _check_boxes(opened)
-        if _count(opened) != file.count or opened.array.shape[-1] != file.edge:
-            raise refusal(file.path, f"{file.count} boxes", "others", "It has changed: try again.")
+    count, whole = _count(file), int(file.array.shape[-1])
+    if positions.max(initial=-1) >= count or edge > whole:
+        wanted = f"{positions.max(initial=-1) + 1} boxes of {edge} voxels or more"
+        todo = "It has changed: try again."
+        raise refusal(file.path, wanted, f"{count} of {whole}", todo)
+    first = (whole - edge) // 2
+    middle = (slice(first, first + edge),) * 3
+    boxes = np.empty((len(positions), edge, edge, edge), np.float32)
+    with np.errstate(over="ignore"):
         for box, position in zip(boxes, positions.tolist(), strict=True):
-            box[...] = opened.array[position] if opened.holds == "volumes" else opened.array[:]
-    return boxes
+            box[...] = file.array[(position, *middle) if file.holds == "volumes" else middle]
+    return boxes[:, ::-1] if mirrored else boxes
 
 
 def _box_file(path: Path, dataset: str) -> BoxFile:
@@ -104,10 +108,9 @@ def _there(names: list[str], folder: Path) -> Iterator[Path]:
     paths = {name: located(name, folder) for name in names}
     missing = [name for name, path in paths.items() if path is None]
     if missing:
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise InputError(
             expected=f"the files that the list in {folder} names",
-            found=f"none of {', '.join(missing[:_SHOWN])}{more}, here or in a folder above it",
+            found=f"none of {few(missing)}, here or in a folder above it",
             todo="Run from the folder that the names count from, or give the tomograms.",
         )
     return (path for path in paths.values() if path)

@@ -4,13 +4,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from tomodistill.errors import InputError
+from tomodistill.errors import InputError, few
 from tomodistill.tomograms.files import is_volume_name
 from tomodistill.tomograms.mrc import COMPRESSED, OF_IMAGES
 from tomodistill.tomograms.named import named_files
 from tomodistill.tomograms.relion import FoundTomogram, read_tomograms
 
-_SHOWN = 5  # of what is missing
 _OF_LISTS = (".tomostar",)  # suffixes of names in lists, beside those of volume files
 _RELION = "rec_"  # before the names of its reconstructions
 # After a name: a word on how the tomogram was made. A number alone is another tomogram.
@@ -33,10 +32,9 @@ def find_tomograms(names: Iterable[str], where: str) -> dict[str, FoundTomogram]
     found = read_tomograms(Path(where), wanted) if _is_list(where) else _by_name(wanted, where)
     missing = [name for name in wanted if name not in found]
     if missing:
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
         raise InputError(
             expected=f"a tomogram for every name in the list, in {where}",
-            found=f"none for {', '.join(missing[:_SHOWN])}{more}",
+            found=f"none for {few(missing)}",
             todo=_todo(missing),
         )
     return found

@@ -7,10 +7,9 @@ from typing import Any
 
 import h5py
 
-from tomodistill.errors import InputError
 from tomodistill.subtomograms.files import HDF5_ERRORS
 from tomodistill.subtomograms.mrc_header import common_spacing
-from tomodistill.tomograms.volume_file import VolumeFile, only_one, refusal, volume_file
+from tomodistill.tomograms.volume_file import VolumeFile, only_one, parsed, volume_file
 
 _EMAN2 = "MDF/images"
 
@@ -34,14 +33,9 @@ def read_hdf5(path: Path, dataset: str) -> VolumeFile:
     Raises InputError for a damaged file, and where there are none or several.
     """
     with ExitStack() as opened:
-        try:
+        with parsed(path, "HDF5 file", HDF5_ERRORS):
             file = opened.enter_context(h5py.File(path))
             found = _find(path, file, dataset)
-        except InputError:
-            raise
-        except HDF5_ERRORS as error:
-            todo = "Copy or make it again."
-            raise refusal(path, "a whole HDF5 file", f"a broken one ({error})", todo) from error
         read = volume_file(path, **found, close=file.close)
         opened.pop_all()
     return read

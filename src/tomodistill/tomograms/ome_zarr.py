@@ -5,10 +5,9 @@ from typing import Any
 
 import zarr
 
-from tomodistill.errors import InputError
 from tomodistill.subtomograms.mrc_header import common_spacing
 from tomodistill.tomograms.units import angstrom
-from tomodistill.tomograms.volume_file import Lazy, VolumeFile, only_one, refusal, volume_file
+from tomodistill.tomograms.volume_file import Lazy, VolumeFile, only_one, parsed, volume_file
 
 _MARKS = ("zarr.json", ".zarray", ".zgroup")  # of versions 3, 2 and 2
 _SPACE = "zyx"
@@ -24,13 +23,8 @@ def read_zarr(path: Path, dataset: str) -> VolumeFile:
 
     Raises InputError for a damaged store, and where there are none or several.
     """
-    try:
+    with parsed(path, "Zarr store"):
         array, spacing = _find(path, dataset)
-    except InputError:
-        raise
-    except Exception as error:  # each codec and version has errors of its own
-        todo = "Copy or make it again."
-        raise refusal(path, "a whole Zarr store", f"a broken one ({error})", todo) from error
     return volume_file(path, array, voxel_spacing=spacing)
 
 

@@ -6,11 +6,10 @@ from typing import Any
 import tifffile
 from numpy.typing import NDArray
 
-from tomodistill.errors import InputError
 from tomodistill.subtomograms.mrc_header import common_spacing
 from tomodistill.subtomograms.spacing import LARGEST_SPACING, SMALLEST_SPACING
 from tomodistill.tomograms.units import angstrom
-from tomodistill.tomograms.volume_file import VolumeFile, mapped, refusal, volume_file
+from tomodistill.tomograms.volume_file import VolumeFile, mapped, parsed, refusal, volume_file
 
 TIFF_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _IN_CENTIMETRES = 1e8  # Å
@@ -21,14 +20,8 @@ def read_tiff(path: Path) -> VolumeFile:
 
     Raises InputError for a damaged file, and for colours.
     """
-    try:
-        with tifffile.TiffFile(path) as tiff:
-            array, spacing = _array(path, tiff), _spacing(tiff)
-    except InputError:
-        raise
-    except Exception as error:  # a damaged file makes the parser raise nearly anything
-        todo = "Copy or make it again."
-        raise refusal(path, "a whole TIFF file", f"a broken one ({error})", todo) from error
+    with parsed(path, "TIFF file"), tifffile.TiffFile(path) as tiff:
+        array, spacing = _array(path, tiff), _spacing(tiff)
     return volume_file(path, array, voxel_spacing=spacing)
 
 

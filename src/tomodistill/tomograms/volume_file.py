@@ -1,7 +1,8 @@
 """An opened volume file: an array that is read where it is sliced, and what the file says of it."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, Self
@@ -141,6 +142,22 @@ def check_length(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], *, ha
             f"{have} bytes",
             "It is damaged or was not written to its end: copy or make it again.",
         )
+
+
+@contextmanager
+def parsed(
+    path: Path, kind: str, faults: tuple[type[Exception], ...] = (Exception,)
+) -> Iterator[None]:
+    """Whatever a library's parser raises within the block (`faults`) leaves it as InputError: a
+    damaged file makes it raise nearly anything.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except faults as error:
+        todo = "Copy or make it again."
+        raise refusal(path, f"a whole {kind}", f"a broken one ({error})", todo) from error
 
 
 def refusal(path: Path, expected: str, found: str, todo: str) -> InputError:
