@@ -101,3 +101,8 @@ def test_a_file_that_changed_is_refused(folder: Path) -> None:
     np.save(file.path, np.zeros((2, 3, 3, 3)))
     with pytest.raises(InputError, match="changed"):
         read(file, 2)
+
+
+def test_a_box_may_be_asked_for_twice(folder: Path) -> None:
+    (file,) = box_files(str(folder / "box_2.mrc"))
+    np.testing.assert_array_equal(read(file, 0, 0), [counting() + 2] * 2)
