@@ -1,8 +1,12 @@
 """What of this machine a process may use."""
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import inf
+from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 
 _BEHIND = 5  # in niceness; beside a busy thread it gets a quarter of a core
@@ -24,6 +28,17 @@ def stand_behind() -> None:
     if sys.platform == "linux":
         of_main_thread = os.getpriority(os.PRIO_PROCESS, os.getpid())
         os.setpriority(os.PRIO_PROCESS, 0, of_main_thread + _BEHIND)
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Threads and processes that start within the block never hear Ctrl-C: this one ends them."""
+    ensure_running()  # would let signals through again when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _quota() -> float:

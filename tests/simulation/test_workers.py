@@ -1,6 +1,9 @@
+import multiprocessing
 import os
 import signal
+import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 from threadpoolctl import threadpool_info
@@ -50,6 +53,25 @@ def test_no_more_is_made_ahead_than_is_taken():
     next(results)
     assert len(asked) <= 9 * CHUNK
     results.close()
+
+
+def blocked(process):
+    """Signals that the main thread of a process never hears."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    mask = int(status.partition("SigBlk:")[2].split()[0], 16)
+    return {number for number in signal.valid_signals() if mask >> (number - 1) & 1}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_no_worker_hears_ctrl_c():
+    before = set(multiprocessing.active_children())
+    results = in_order(partial(times, 1), range(20 * CHUNK), workers=3)
+    next(results)
+    workers = set(multiprocessing.active_children()) - before
+    assert len(workers) == 3
+    assert all(signal.SIGINT in blocked(worker) for worker in workers)
+    results.close()
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def no_memory():

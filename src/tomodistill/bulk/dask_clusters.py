@@ -2,11 +2,9 @@
 
 import hashlib
 import logging
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from tomodistill.bulk.dask_backend import Connection
 from tomodistill.bulk.dask_worker import ALLOCATOR, Share, gpus
 from tomodistill.errors import InputError
 from tomodistill.inference.choice import AUTO
-from tomodistill.machine import cores
+from tomodistill.machine import cores, unheard
 
 _CONNECT = 10.0  # seconds until a scheduler must have answered
 _WORD = 60.0  # seconds between words about workers that do not come
@@ -54,12 +52,12 @@ def connected(config: ClusterConfig, job: Path) -> Connection:
 
 def _client(config: ClusterConfig, job: Path, opened: ExitStack) -> Client:
     if config.cluster == LOCAL:
-        with _unheard():
+        with unheard():
             return _local(config, opened)
     if config.batch_system:
         from tomodistill.bulk.batch_system import submitted
 
-        with _unheard():
+        with unheard():
             return opened.enter_context(_of(submitted(config, job, opened)))
     return opened.enter_context(_found(config))
 
@@ -151,17 +149,6 @@ def program() -> str:
         content.update(path.read_bytes())
     version = f"tomodistill {tomodistill.__version__} of sources {content.hexdigest()[:12]}"
     return f"{version}, distributed {distributed.__version__}"
-
-
-@contextmanager
-def _unheard() -> Iterator[None]:
-    """Threads and processes that start within the block never hear Ctrl-C: this one ends them."""
-    ensure_running()  # would let signals through again when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -12,13 +11,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import islice
 from math import ceil
-from multiprocessing.resource_tracker import ensure_running
 from threading import Thread
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
 from tomodistill.errors import InputError
+from tomodistill.machine import unheard
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,7 +66,8 @@ def _bounded(executor: ProcessPoolExecutor, items: Iterable[T], *, most: int) ->
     """Hands out no more than `most` chunks before the first of them is taken."""
     rest, waiting = iter(items), deque[Future[list[Any]]]()
     while chunk := list(islice(rest, CHUNK)):
-        waiting.append(executor.submit(_make_chunk, chunk))
+        with unheard():  # each process starts with the first chunk that finds none idle
+            waiting.append(executor.submit(_make_chunk, chunk))
         if len(waiting) >= most:
             yield from waiting.popleft().result()
     while waiting:
@@ -78,15 +78,9 @@ def _bounded(executor: ProcessPoolExecutor, items: Iterable[T], *, most: int) ->
 def _processes(
     workers: int, make: Callable[[], Callable[[Any], Any]]
 ) -> Iterator[ProcessPoolExecutor]:
-    """Worker processes that Ctrl-C never reaches: this process hears it, and ends them."""
-    ensure_running()  # would let signals through again when it starts
+    """Worker processes, none of which is left after the block."""
     context = multiprocessing.get_context("spawn")  # safe beside threads, TensorFlow's too
     executor = ProcessPoolExecutor(workers, context, _start_worker, (make,))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers inherit it
-    try:
-        executor.submit(_make_chunk, [])  # starts them all
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     try:
         yield executor
     finally:
