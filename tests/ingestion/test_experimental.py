@@ -18,6 +18,7 @@ from tomodistill.subtomograms.volumes import write_mrc
 
 BOX, SPACING = 8, 12.5
 GIVEN = {"contrast": "bright"}
+STATED = {"file_spacing": SPACING}  # NumPy's files say none
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def by_id(data: SubtomogramSet) -> dict[str, np.ndarray]:
 
 
 def test_a_folder_per_class_becomes_a_set(folder: Path, boxes: np.ndarray) -> None:
-    data = ingested(folder, tilt_range="-60,50")
+    data = ingested(folder, **STATED, tilt_range="-60,50")
     header, volumes = data.header, by_id(data)
     assert (header.class_names, header.box) == (("proteasome", "ribosome"), BOX)
     assert (header.voxel_spacing, header.contrast) == (SPACING, "bright")
@@ -91,6 +92,7 @@ def test_folders_within_a_class_are_tomograms(tmp_path: Path, rng: np.random.Gen
             inside.mkdir(parents=True)
             np.save(inside / "boxes.npy", rng.normal(size=(2, BOX, BOX, BOX)))
     data = ingested(tmp_path / "mine", voxel_spacing=10.0)
+    assert data.header.voxel_spacing == 10.0
     assert data.header.recipe["split_by"] == "tomogram"
     of_tomogram = {
         (id.split("/")[1], split) for id, split in zip(data.ids, data.columns["split"], strict=True)
@@ -103,7 +105,7 @@ def test_what_cannot_be_used_is_left_out_and_told(folder: Path, boxes: np.ndarra
     spoilt[1] = 4.0
     spoilt[2, 0, 0, 0] = np.nan
     np.save(folder / "ribosome/more.npy", spoilt)  # the first was there before
-    config = Ingestion(particles=str(folder), **GIVEN)
+    config = Ingestion(particles=str(folder), **GIVEN, **STATED)
     found = find_subtomograms(config)
     seen = survey(found, voxels_of(found, config), config)
     assert seen.left_out == {
@@ -128,22 +130,22 @@ def test_contrast_is_voted_where_nothing_states_it(
 
 
 def test_an_interrupted_set_is_continued(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    digest = ingested(folder).digest
+    digest = ingested(folder, **STATED).digest
     (folder.parent / "set.h5").unlink()
     monkeypatch.setattr(row_file, "BLOCK_BYTES", 2 * 4 * BOX**3)
     monkeypatch.setattr(experimental, "Item", stop_after(7, experimental.Item))
     with pytest.raises(KeyboardInterrupt):
-        ingested(folder)
+        ingested(folder, **STATED)
     assert (folder.parent / "set.h5.unfinished").exists()
     monkeypatch.undo()
-    assert ingested(folder).digest == digest
+    assert ingested(folder, **STATED).digest == digest
 
 
 def test_classes_are_named_chosen_and_ordered_by_hand(folder: Path) -> None:
     (folder / "proteasome").rename(folder / "1")
     (folder / "ribosome").rename(folder / "2")
-    assert ingested(folder).header.class_names == ("class_1", "class_2")
-    data = ingested(folder, class_names="2:ribosome")
+    assert ingested(folder, **STATED).header.class_names == ("class_1", "class_2")
+    data = ingested(folder, **STATED, class_names="2:ribosome")
     assert (data.header.class_names, len(data.ids)) == (("ribosome",), 7)
 
 
@@ -161,7 +163,7 @@ def test_classes_are_named_chosen_and_ordered_by_hand(folder: Path) -> None:
 def test_what_cannot_be_is_refused(folder: Path, given: dict[str, object], words: str) -> None:
     particles = Path(str(given.pop("particles", folder)))
     with pytest.raises(InputError, match=words):
-        ingested(particles, **given)
+        ingested(particles, **STATED, **given)
 
 
 def test_a_box_in_two_classes_and_a_class_of_two_are_refused(
@@ -170,16 +172,29 @@ def test_a_box_in_two_classes_and_a_class_of_two_are_refused(
     (folder / "virus").mkdir()
     np.save(folder / "virus/boxes.npy", boxes[:2] + 1)
     with pytest.raises(InputError, match=r"at least 3 usable .*; found 2 of virus"):
-        ingested(folder)
+        ingested(folder, **STATED)
     np.save(folder / "virus/boxes.npy", boxes[:3])
     with pytest.raises(InputError, match=r"ribosome/box_0\.mrc in ribosome, which is 1@virus"):
-        ingested(folder)
+        ingested(folder, **STATED)
 
 
 def test_mixed_spacings_and_sizes_are_refused_by_name(folder: Path, boxes: np.ndarray) -> None:
+    with pytest.raises(InputError, match=r"none in some of them: .*rest\.npy\. Give file_spacing="):
+        ingested(folder)
     write_mrc(folder / "proteasome/finer.mrc", boxes[0] + 1, 6.0)
-    with pytest.raises(InputError, match=r"6 Å as in .*finer\.mrc; found 12\.5 Å in .*box_0\.mrc"):
+    with pytest.raises(InputError, match=r"6 Å in .*finer\.mrc, 12\.5 Å in .*box_\d\.mrc"):
         ingested(folder)
     np.save(folder / "proteasome/finer.npy", boxes[0, 1:, 1:, 1:])
     with pytest.raises(InputError, match=r"boxes of one size: .*; found 7 voxels in .*finer\.npy"):
-        ingested(folder, file_spacing=10.0)
+        ingested(folder, **STATED)
+
+
+def test_headers_of_two_contrasts_need_a_word(tmp_path: Path, boxes: np.ndarray) -> None:
+    (tmp_path / "mine").mkdir()
+    for row, contrast in enumerate(("dark", "bright") * 6):
+        write_mrc(tmp_path / f"mine/{row}.mrc", boxes[row], SPACING, contrast=contrast)
+    with pytest.raises(InputError, match="dark in some headers and bright in others"):
+        ingested(tmp_path / "mine", contrast="auto")
+    data = ingested(tmp_path / "mine", contrast="dark")
+    assert data.header.contrast == "dark"
+    assert data.header.recipe["contrast_from"] == "as given"

@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 
 from tomodistill.bulk.job import Facts, Job
 from tomodistill.bulk.reading import at_a_time, read_blocks
-from tomodistill.errors import InputError
+from tomodistill.particles.agreement import one_contrast
+from tomodistill.particles.options import AUTO
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.tomograms.contrast import Vote, vote_contrast
 
+ONE_JOB_EACH = "Classify each in a job of its own"
 _SHARDS, _OF_EACH = 16, 16  # that are asked for the vote
 
 
@@ -20,19 +22,13 @@ def decide_contrast(job: Job, stated: set[Contrast | None]) -> Facts:
 
     Raises InputError if some of its files state one and some another.
     """
-    facts, wanted = job.facts, job.config.contrast
-    named = {contrast for contrast in stated if contrast}
-    if wanted != "auto":
-        return replace(facts, contrast=wanted, contrast_from="given")
-    if len(named) > 1:
-        raise InputError(
-            expected="volumes of one contrast",
-            found="dark in some headers and bright in others",
-            todo="Classify each in a job of its own, or give contrast=dark or bright.",
-        )
-    if named and None not in stated:
-        return replace(facts, contrast=named.pop(), contrast_from="the files' headers")
-    return _voted(job)
+    contrast = one_contrast(stated, job.config.contrast, instead=ONE_JOB_EACH)
+    if contrast is None:
+        return _voted(job)
+    given = job.config.contrast != AUTO
+    return replace(
+        job.facts, contrast=contrast, contrast_from="given" if given else "the files' headers"
+    )
 
 
 def _voted(job: Job) -> Facts:

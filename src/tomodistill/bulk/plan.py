@@ -7,7 +7,7 @@ particles are ordered by file and place: a tomogram is opened once, and its page
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tomodistill import places
 from tomodistill.bulk.config import BulkConfig
-from tomodistill.bulk.contrast import decide_contrast
+from tomodistill.bulk.contrast import ONE_JOB_EACH, decide_contrast
 from tomodistill.bulk.inputs import Input, check_unchanged, read_inputs
 from tomodistill.bulk.job import (
     MODEL,
@@ -36,11 +36,10 @@ from tomodistill.inference.classifier import trained_priors
 from tomodistill.inference.confidence import complete_priors
 from tomodistill.inference.preparation import used_box
 from tomodistill.inference.version import Manifest, read_manifest
+from tomodistill.particles.agreement import one_spacing
 from tomodistill.subtomograms.files import remove_abandoned, to_disk
 from tomodistill.subtomograms.preprocessing import Contrast
-from tomodistill.subtomograms.spacing import same_spacing
 
-_SHOWN = 5  # of voxel spacings that differ
 _FAR_WIDER = 2  # times what the model sees
 
 
@@ -112,7 +111,7 @@ def _write(draft: Path, config: BulkConfig, manifest: Manifest, model: str) -> N
 
 def _facts(read: _Read, config: BulkConfig, manifest: Manifest) -> Facts:
     """All but the contrast, which the volumes may have to tell."""
-    spacing = _one_spacing(read.spacings, config, manifest)
+    spacing = one_spacing(read.spacings, config.known_spacing, instead=ONE_JOB_EACH)
     edges = read.edges or {edge_to_read(manifest, spacing)}
     warnings = (_edge_warning(manifest, edge, spacing) for edge in edges)
     return Facts(
@@ -158,28 +157,6 @@ def _edge_warning(manifest: Manifest, edge: int, spacing: float) -> str:
     if edge < _FAR_WIDER * used:
         return ""
     return f"boxes of {edge} voxels: the model sees the central {used}; give tomograms= to crop"
-
-
-def _one_spacing(
-    stated: Mapping[float | None, Path], config: BulkConfig, manifest: Manifest
-) -> float:
-    """Å of every volume; None among `stated` where a file states none."""
-    if config.voxel_spacing:
-        return config.voxel_spacing
-    known = sorted(spacing for spacing in stated if spacing)
-    if known and not same_spacing(known[0], known[-1]):
-        raise InputError(
-            expected="volumes of one voxel spacing",
-            found=", ".join(f"{spacing:.4g} Å in {stated[spacing]}" for spacing in known[:_SHOWN]),
-            todo="Classify each in a job of its own, or give voxel_spacing= if headers are wrong.",
-        )
-    if None in stated:
-        raise InputError(
-            expected="a voxel spacing in every header or list",
-            found=f"none in {'some of them' if known else 'any of them'}: {stated[None]}",
-            todo=f"Give voxel_spacing= in Å; the model's is {manifest.voxel_spacing:g}.",
-        )
-    return float(np.median(known))
 
 
 def _publish(made: Path, wanted: Path) -> None:

@@ -1,6 +1,6 @@
 """Experimental subtomograms where they lie: boxes in files, or particles in tomograms."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -10,17 +10,18 @@ from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
 from tomodistill.ingestion.config import Ingestion
+from tomodistill.particles.agreement import one_contrast, one_spacing
 from tomodistill.particles.lists import Names
 from tomodistill.particles.placing import Placed, VolumesFile
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.subtomograms.row_file import rows_per_block
-from tomodistill.subtomograms.spacing import same_spacing
 from tomodistill.tomograms.boxes import read_boxes
 from tomodistill.tomograms.cropping import Crops, crop
 from tomodistill.tomograms.files import open_volume
 from tomodistill.tomograms.volume_file import VolumeFile
 
 _DIGITS = 4  # of Å: what a header rounds to float32 is the same in every set
+_ONE_SET_EACH = "Ingest them one after the other, and train on both sets, data=ONE,OTHER"
 NO_CLASS = ""  # of an item that is not labelled
 NO_TOMOGRAM = ""  # of an item that comes from nobody knows where
 
@@ -94,8 +95,10 @@ def found_places(
         file=placed.file,
         at=placed.at,
         edge=files[0].edge,
-        voxel_spacing=_one_spacing({file.path: file.voxel_spacing for file in files}, config),
-        contrast=_one_contrast({file.contrast for file in files}),
+        voxel_spacing=_spacing(files, config),
+        contrast=one_contrast(
+            {file.contrast for file in files}, config.contrast, instead=_ONE_SET_EACH
+        ),
         ids=ids,
         classes=classes,
         tomograms=tomograms,
@@ -110,43 +113,14 @@ def _check_edges(files: Sequence[VolumesFile]) -> None:
             raise InputError(
                 expected=f"boxes of one size: {files[0].edge} voxels as in {files[0].path}",
                 found=f"{other.edge} voxels in {other.path}",
-                todo="Ingest them one after the other with box=, and train on both sets with "
-                "data=ONE,OTHER.",
+                todo=f"{_ONE_SET_EACH}, with box= the same.",
             )
 
 
-def _one_spacing(stated: Mapping[Path, float | None], config: Ingestion) -> float:
-    """Å, that of all files. Raises InputError where they differ or none is known."""
-    known = {path: spacing for path, spacing in stated.items() if spacing}
-    if config.file_spacing or not known:
-        return _given_spacing(config)
-    (one, first), *others = known.items()
-    for other, spacing in others:
-        if not same_spacing(spacing, first):
-            raise InputError(
-                expected=f"files of one voxel spacing: {first:.4g} Å as in {one}",
-                found=f"{spacing:.4g} Å in {other}",
-                todo="Ingest them one after the other with box= and voxel_spacing=, and train on "
-                "both sets with data=ONE,OTHER.",
-            )
-    return round(first, _DIGITS)
-
-
-def _given_spacing(config: Ingestion) -> float:
-    given = config.file_spacing or config.voxel_spacing
-    if not given:
-        raise InputError(
-            expected="a voxel spacing", found="none in the files", todo="Give file_spacing= in Å."
-        )
-    return given
-
-
-def _one_contrast(stated: set[Contrast | None]) -> Contrast | None:
-    """What all files state; None where one does not. Raises InputError where they differ."""
-    if len(stated - {None}) > 1:
-        raise InputError(
-            expected="files of one contrast",
-            found="dark in some headers and bright in others",
-            todo="Ingest them one after the other, or give contrast=dark or bright.",
-        )
-    return next(iter(stated)) if len(stated) == 1 else None
+def _spacing(files: Sequence[VolumesFile], config: Ingestion) -> float:
+    """Å of all files; where none states any, `voxel_spacing` is theirs as well."""
+    stated = {file.voxel_spacing: file.path for file in files}
+    if config.voxel_spacing and set(stated) == {None}:
+        return config.voxel_spacing
+    alike = f"{_ONE_SET_EACH}, with box= and voxel_spacing= the same"
+    return round(one_spacing(stated, config.known_spacing, instead=alike), _DIGITS)
