@@ -107,7 +107,8 @@ def _block(job: Job, file: VolumeFile, at: NDArray[np.float64]) -> Block:
         volumes = read_boxes(file, positions, edge=file.array.shape[-1], mirrored=mirrored)
         outside = np.zeros(len(at))
     reasons = _reasons(volumes, outside, drop=job.config.border == "drop")
-    return Block(volumes[reasons <= Reason.PADDED], reasons)
+    sound = reasons <= Reason.PADDED
+    return Block(volumes if sound.all() else volumes[sound], reasons)  # no copy without need
 
 
 def _reasons(
