@@ -117,6 +117,15 @@ def test_a_list_per_class_and_a_csv(shared: Path, tmp_path: Path) -> None:
     }
 
 
+def test_cells_that_cif_does_not_know_come_back_as_they_stood(tmp_path: Path) -> None:
+    path = write_list(tmp_path, "relion5", turned="rlnA $HOME/b$ rlnB Größe/&#65; rlnC 'ü'")
+    path.write_text(f"data_general\n\n{path.read_text()}")
+    written = write_classified(read_particles(path), classified(1), tmp_path / "out")[0]
+    row = read_particles(written).blocks["particles"].iloc[0]
+    assert list(row[["rlnA", "rlnB", "rlnC"]]) == ["$HOME/b$", "Größe/&#65;", "'ü'"]
+    assert "$HOME/b$\tGröße/&#65;\t" in written.read_text()
+
+
 def test_names_of_classes_are_safe_in_cells_and_files(tmp_path: Path) -> None:
     particles = read_particles(write_list(tmp_path, "relion5"))
     result = Classified(
@@ -134,12 +143,13 @@ def test_names_of_classes_are_safe_in_cells_and_files(tmp_path: Path) -> None:
 def test_a_list_classified_again_keeps_the_last_classes(tmp_path: Path) -> None:
     path = write_list(tmp_path, "relion4")
     for number in (1, 3):
-        result = classified(1)
+        result = classified(1, scores=number == 1)
         result.numbers[:] = number
         path = write_classified(read_particles(path), result, tmp_path / str(number))[0]
     found = cells(path)["particles"]
     assert found["_rlnClassNumber"] == ["3"]
     assert found["_tomodistillPreviousClassNumber"] == ["1"]
+    assert "_tomodistillScore" not in found  # which was of the first
 
 
 def test_relions_version_stays(shared: Path, tmp_path: Path) -> None:

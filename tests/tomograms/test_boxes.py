@@ -66,7 +66,13 @@ def test_listed_names_count_from_one_and_from_the_lists_project(folder: Path) ->
     assert len(boxes.files) == 3
 
 
-@pytest.mark.parametrize("image", ["4@stack.mrcs", "0@stack.mrcs", "x@stack.mrcs", "stack.mrcs"])
+def test_names_of_folders_may_have_an_at(folder: Path) -> None:
+    (folder / "stack.mrcs").rename(folder / "me@lab.mrcs")
+    boxes = listed_boxes(names(f"3@{folder}/me@lab.mrcs"), beside=folder)
+    assert boxes.position.tolist() == [2]
+
+
+@pytest.mark.parametrize("image", ["4@stack.mrcs", "0@stack.mrcs", "stack.mrcs"])
 def test_positions_that_are_not_in_a_stack(folder: Path, image: str) -> None:
     with pytest.raises(InputError) as caught:
         listed_boxes(names("1@stack.mrcs", image), beside=folder)

@@ -65,6 +65,15 @@ def test_names_that_are_whole_paths(tmp_path: Path) -> None:
     assert found([name], folder / "here", folder) == ["there/TS_3.mrc"]
 
 
+def test_a_file_that_fits_a_longer_name_is_not_for_the_shorter(tmp_path: Path) -> None:
+    touched(tmp_path, "TS_1_b_10.00Apx.mrc", "TS_1_2.bin4.mrc")
+    with pytest.raises(InputError, match=r"none for TS_1\."):
+        find_tomograms(["TS_1", "TS_1_b", "TS_1_2"], str(tmp_path))
+    touched(tmp_path, "TS_1_10.00Apx.mrc")
+    wanted = ["TS_1_10.00Apx.mrc", "TS_1_b_10.00Apx.mrc"]
+    assert found(["TS_1", "TS_1_b"], tmp_path, tmp_path) == wanted
+
+
 @pytest.mark.parametrize(
     ("names", "where", "found", "todo"),
     [

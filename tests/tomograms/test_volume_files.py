@@ -91,6 +91,14 @@ def test_a_stack_of_eman2(tmp_path: Path) -> None:
         np.testing.assert_array_equal(opened.array[10, 1:, :2], (counting() + 10)[1:, :2])
 
 
+def test_a_stack_of_images_of_eman2(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "images.hdf", "w") as file:
+        for number in range(3):
+            file[f"MDF/images/{number}/image"] = counting()[number]
+    with open_volume(tmp_path / "images.hdf") as opened:
+        assert (opened.holds, opened.array.shape) == ("images", (3, 3, 3))
+
+
 def test_the_named_resolution_and_dataset(tmp_path: Path) -> None:
     volume = np.arange(8**3, dtype=np.float32).reshape(8, 8, 8)
     write_ome_zarr(2)(tmp_path / "ome.zarr", volume)
@@ -101,16 +109,25 @@ def test_the_named_resolution_and_dataset(tmp_path: Path) -> None:
         stored["a/raw"], stored["a/denoised"], stored["mask"] = volume, volume + 1, volume[0]
     with open_volume(tmp_path / "two.h5", dataset="/a/denoised") as file:
         assert file.array[0, 0, 0] == 1
+    zarr.open_group(str(tmp_path / "group.zarr"), mode="w").create_array("a/raw", data=volume)
+    for name in ("", "/a/raw"):
+        with open_volume(tmp_path / "group.zarr", dataset=name) as file:
+            np.testing.assert_array_equal(file.array[2:3], volume[2:3])
     zarr.save_array(str(tmp_path / "bare.zarr"), volume)
     with open_volume(tmp_path / "bare.zarr") as file:
         np.testing.assert_array_equal(file.array[2:3], volume[2:3])
 
 
-def test_scattered_pages_and_dots_per_inch(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dots", [72, 0])
+def test_scattered_pages_and_dots_per_inch(dots: int, tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "pages.tif", bigtiff=True, byteorder=">") as tiff:
         for page in counting().astype(np.uint8):
             tiff.write(
-                page, contiguous=False, metadata=None, resolution=(72, 72), resolutionunit="INCH"
+                page,
+                contiguous=False,
+                metadata=None,
+                resolution=(dots, dots),
+                resolutionunit="INCH",
             )
     with open_volume(tmp_path / "pages.tif") as file:
         np.testing.assert_array_equal(file.array[:], counting())

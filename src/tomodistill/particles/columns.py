@@ -67,7 +67,10 @@ class Columns:
             return pd.Series([self.optics[name].iloc[0]] * len(self.table), name=name, dtype="str")
         if _GROUP not in self.table or _GROUP not in self.optics:
             raise self._lost(f"no {_GROUP} with which to join them")
-        by_group = self.optics.drop_duplicates(_GROUP).set_index(_GROUP)[name]
+        by_group = self.optics.drop_duplicates([_GROUP, name]).set_index(_GROUP)[name]
+        if not by_group.index.is_unique:
+            group = by_group.index[by_group.index.duplicated()][0]
+            raise self._lost(f"two of {_GROUP} {group}, whose {name} differ")
         cells = self.table[_GROUP].map(by_group).rename(name)
         if cells.isna().any():
             raise self._lost(f"none with {_GROUP} {self.table[_GROUP][cells.isna()].iloc[0]}")
@@ -75,7 +78,7 @@ class Columns:
 
     def _lost(self, found: str) -> InputError:
         return InputError(
-            expected=f"an optics group for every particle of {self.path}",
+            expected=f"one optics group for every particle of {self.path}",
             found=found,
             todo="Take particles and optics groups from one file.",
         )

@@ -83,7 +83,7 @@ def _angles(columns: Columns) -> NDArray[np.float64]:
 
 def _tomograms(columns: Columns) -> Names:
     """(n,) file names by the table's own list of tomograms, or else their numbers."""
-    numbers = _text(columns, "tomo")
+    numbers = _numbers(columns, "tomo").astype(int).astype(str).astype(object)  # "1.0" as well
     listed = columns.path.with_suffix(".doc")
     if not listed.is_file():
         return numbers
@@ -92,16 +92,22 @@ def _tomograms(columns: Columns) -> Names:
 
 
 def _named(listed: Path) -> dict[str, str]:
-    """Number of a tomogram -> its file, whose name may have blanks."""
+    """Number of a tomogram -> its file, whose name may have blanks, in quotes or without."""
     lines = listed.read_text(errors="replace").splitlines()
     pairs = [line.strip().split(maxsplit=1) for line in lines]
-    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+    return {pair[0]: pair[1].strip("\"'") for pair in pairs if len(pair) == 2}
 
 
 def _text(columns: Columns, name: str) -> Names:
     cells = columns.text(name)
     assert cells is not None
     return cells
+
+
+def _numbers(columns: Columns, name: str) -> NDArray[np.float64]:
+    numbers = columns.numbers(name)
+    assert numbers is not None
+    return numbers
 
 
 def _vectors(columns: Columns, *names: str) -> NDArray[np.float64]:

@@ -171,7 +171,7 @@ def _are_stacks(blocks: Mapping[str, pd.DataFrame], columns: Columns, images: Na
     said = blocks.get(_GENERAL, pd.DataFrame()).get("rlnTomoSubTomosAre2DStacks")
     dimensions = columns.numbers("rlnImageDimensionality")
     return (
-        (said is not None and said.iloc[0] == "1")
+        (said is not None and bool((said == "1").any()))
         or (dimensions is not None and bool((dimensions == 2).any()))
         or (images is not None and str(images[0]).endswith(_STACK))
     )

@@ -1,6 +1,5 @@
 """STAR files: every block and cell as text, exactly as it stood, in and out."""
 
-import codecs
 import csv
 import re
 from collections.abc import Mapping
@@ -17,6 +16,11 @@ _HEAD = 4096  # bytes
 _VERSION = re.compile(rb"^# version .*$", re.MULTILINE)  # by which RELION knows its older files
 _PLAIN = re.compile(r"(?!(data|loop|save|stop|global)_)[A-Za-z0-9][\w.+-]*", re.IGNORECASE)
 _PAIRS, _COMMENT = "pairs", "comment"  # attributes of a table
+# Characters that RELION takes and CIF, by whose rules gemmi reads, does not: letters beyond ASCII,
+# and $ at the beginning of a cell. gemmi gets their numbers, as HTML writes them.
+_ODD = re.compile(r"[^\0-\x7f]|(?<!\S)\$|&(?=#)")
+_NUMBERED = re.compile(r"&#(\d+);")
+_CELLS = re.compile(r"""#.*|'.*?'(?!\S)|".*?"(?!\S)|\S+""")  # of a line, its comment the last
 
 
 def read_star(path: Path) -> dict[str, pd.DataFrame]:
@@ -30,8 +34,7 @@ def read_star(path: Path) -> dict[str, pd.DataFrame]:
         raise _refusal(path, "a binary file")
     version = _VERSION.search(head)
     try:
-        document = _document(path, marked=head.startswith(codecs.BOM_UTF8))
-        blocks = {block.name.strip(): _table(block) for block in document}
+        blocks = _blocks(path)
     except (RuntimeError, UnicodeDecodeError, ValueError) as error:
         raise _refusal(path, _ragged_line(path) or str(error)) from error
     for table in blocks.values():
@@ -47,7 +50,7 @@ def write_star(path: Path, blocks: Mapping[str, pd.DataFrame]) -> None:
             file.write(f"\n{comment}\n\ndata_{name}\n\n" if comment else f"\ndata_{name}\n\n")
             if table.attrs.get(_PAIRS):
                 file.writelines(f"_{column} {table[column].iloc[0]}\n" for column in table)
-            else:
+            elif len(table.columns):
                 heads = (f"_{column} #{number}\n" for number, column in enumerate(table, 1))
                 file.writelines(("loop_\n", *heads))
                 table.to_csv(file, sep="\t", header=False, index=False, quoting=csv.QUOTE_NONE)
@@ -65,11 +68,21 @@ def cell(text: str) -> str:
     return text if _PLAIN.fullmatch(text) else str(gemmi.cif.quote(text))
 
 
-def _document(path: Path, *, marked: bool) -> gemmi.cif.Document:
-    """`marked`: by a byte-order mark, as editors on Windows begin a file."""
-    if marked:
-        return gemmi.cif.read_string(path.read_text("utf-8-sig"))
-    return gemmi.cif.read_file(str(path))
+def _blocks(path: Path) -> dict[str, pd.DataFrame]:
+    try:
+        return _tables(gemmi.cif.read_file(str(path)))
+    except (RuntimeError, ValueError):  # odd ones, or the mark with which editors on Windows begin
+        text = _ODD.sub(lambda odd: f"&#{ord(odd[0])};", path.read_text("utf-8-sig"))
+        tables = _tables(gemmi.cif.read_string(text))
+        return {name: table.map(_with_odd) for name, table in tables.items()}
+
+
+def _with_odd(cell: str) -> str:
+    return _NUMBERED.sub(lambda number: chr(int(number[1])), cell)
+
+
+def _tables(document: gemmi.cif.Document) -> dict[str, pd.DataFrame]:
+    return {block.name.strip(): _table(block) for block in document}
 
 
 def _table(block: gemmi.cif.Block) -> pd.DataFrame:
@@ -100,8 +113,8 @@ def _ragged_line(path: Path) -> str:
     width = 0
     in_loop = False
     for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-        cells = line.split()
-        if not cells or line.startswith("#"):
+        cells = [cell for cell in _CELLS.findall(line) if not cell.startswith("#")]
+        if not cells:
             continue
         if cells[0] == "loop_":
             width, in_loop = 0, True

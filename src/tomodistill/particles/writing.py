@@ -18,7 +18,8 @@ from tomodistill.particles.star import cell, unquoted, write_star
 from tomodistill.subtomograms.files import whole_file
 
 _OURS = "tomodistill"  # how the names of our columns begin
-_LONGEST_NAME = 100  # of a class, in that of a file
+_SCORE = f"{_OURS}Score"
+_LONGEST_NAME = 50  # of a class, in that of a file: 255 bytes, up to 4 for a character
 _NUMBER, _PROBABILITY = "rlnClassNumber", "rlnMaxValueProbDistribution"
 
 
@@ -62,8 +63,8 @@ def _with_classes(particles: ParticleList, classified: Classified) -> pd.DataFra
         f"{_OURS}ClassName": names[classified.numbers - 1],
     }
     if classified.scores is not None:
-        columns[f"{_OURS}Score"] = _as_text(classified.scores, "%.6g")
-    return table.assign(**columns)
+        columns[_SCORE] = _as_text(classified.scores, "%.6g")
+    return table.drop(columns=_SCORE, errors="ignore").assign(**columns)
 
 
 def _before(name: str) -> str:

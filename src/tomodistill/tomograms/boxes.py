@@ -54,11 +54,13 @@ def listed_boxes(images: NDArray[np.object_], *, beside: Path, dataset: str = ""
     Names count from here, from the list's folder (`beside`), or from one above it. Raises
     InputError for files that are missing or no boxes, and for positions that are not in them.
     """
-    parts = [name.rpartition("@") for name in images]
-    file, names = pd.factorize(np.array([name for *_, name in parts], object))
+    parts = [_parts(name) for name in images]
+    file, names = pd.factorize(np.array([name for _, name in parts], object))
     files = tuple(_box_file(path, dataset) for path in _there(names.tolist(), beside))
-    position = np.array([_position(number) for number, *_ in parts], np.int64)
-    _check_positions(images, files, file, position)
+    position = np.array([int(number or 0) - 1 for number, _ in parts], np.int64)
+    counts = np.array([each.count for each in files], np.int64)[file]
+    numbered = np.array([bool(number) for number, _ in parts])
+    _check_positions(images, position, counts, numbered=numbered)
     return ListedBoxes(files, file.astype(np.int32), np.maximum(position, 0))
 
 
@@ -116,19 +118,19 @@ def _there(names: list[str], folder: Path) -> Iterator[Path]:
     return (path for path in paths.values() if path)
 
 
-def _position(number: str) -> int:
-    """From 0; −1 where the name has none."""
-    return int(number) - 1 if number.isdecimal() else -1
+def _parts(image: str) -> tuple[str, str]:
+    """Number, or "", and file; names of folders may have an @ too."""
+    number, _, name = image.partition("@")
+    return (number, name) if number.isdecimal() and name else ("", image)
 
 
 def _check_positions(
     images: NDArray[np.object_],
-    files: tuple[BoxFile, ...],
-    file: NDArray[np.intp],
     position: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    *,
+    numbered: NDArray[np.bool_],
 ) -> None:
-    counts = np.array([each.count for each in files], np.int64)[file]
-    numbered = np.array(["@" in name for name in images], bool)
     wrong = (position >= counts) | (position < 0) & (numbered | (counts > 1))
     if wrong.any():
         row = int(np.argmax(wrong))

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from tomodistill.errors import InputError
 from tomodistill.subtomograms.mrc_header import HEADER_BYTES
 from tomodistill.subtomograms.volumes import LONGEST_NPY_HEADER, NPY_MAGIC, npy_header
 from tomodistill.tomograms.hdf5 import read_hdf5
 from tomodistill.tomograms.mrc import COMPRESSED, read_mrc
 from tomodistill.tomograms.ome_zarr import is_zarr, read_zarr
 from tomodistill.tomograms.tiff import TIFF_MAGICS, read_tiff
-from tomodistill.tomograms.volume_file import VolumeFile, mapped, refusal, volume_file
+from tomodistill.tomograms.volume_file import VolumeFile, mapped, parsed, refusal, volume_file
 
 MRC_SUFFIXES = (".mrc", ".mrcs", ".map", ".rec", ".st", ".ali", ".ccp4")
 SUFFIXES = (*MRC_SUFFIXES, ".tif", ".tiff", ".npy", ".h5", ".hdf5", ".hdf", ".zarr")
@@ -85,13 +84,8 @@ def _read_folder(path: Path, dataset: str) -> VolumeFile:
 def _read_npy(path: Path) -> VolumeFile:
     with path.open("rb") as stream:
         head = stream.read(LONGEST_NPY_HEADER)
-    try:
+    with parsed(path, ".npy file"):
         shape, fortran, dtype, start = npy_header(head)
-    except InputError:
-        raise
-    except Exception as error:
-        todo = "Write it again with numpy.save."
-        raise refusal(path, "a .npy file", f"a broken one ({error})", todo) from error
     if dtype.kind not in "fiu":
         todo = "Convert it, and save it with allow_pickle=False."
         raise refusal(path, "real numbers", f"{dtype}", todo)

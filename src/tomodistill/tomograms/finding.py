@@ -10,10 +10,12 @@ from tomodistill.tomograms.mrc import COMPRESSED, OF_IMAGES
 from tomodistill.tomograms.named import named_files
 from tomodistill.tomograms.relion import FoundTomogram, read_tomograms
 
+_Rank = tuple[bool, int, int]  # the lower the better: see `_rank`
+_Ranks = dict[Path, _Rank]
 _OF_LISTS = (".tomostar",)  # suffixes of names in lists, beside those of volume files
 _RELION = "rec_"  # before the names of its reconstructions
-# After a name: a word on how the tomogram was made. A number alone is another tomogram.
-_WORDS = re.compile(r"(?![_. -]\d+([_ -]|$))[^0-9A-Za-z].*")
+# After a name: a word on how the tomogram was made. A whole number alone is another tomogram.
+_WORDS = re.compile(r"(?![_. -]\d+(?![0-9A-Za-z]|\.\d))[^0-9A-Za-z].*")
 _HALF = re.compile(r"(^|[^0-9a-z])(evn|odd|even|half[-_]?[12])([^0-9a-z]|$)", re.IGNORECASE)
 
 
@@ -23,10 +25,10 @@ def find_tomograms(names: Iterable[str], where: str) -> dict[str, FoundTomogram]
 
     A file has the name that a list uses, with or without a suffix, RELION's rec_ before it, or
     words after it that do not begin with a number of their own: TS_1 is TS_1.mrc, rec_TS_1.mrc,
-    TS_1_bin4.rec or TS_1_10.00Apx.mrc, but not TS_10.mrc or TS_1_2.mrc. The better match serves,
-    then the one in the upper folder; half maps serve where there is nothing else. One file serves
-    the only name; stacks of images (.st, .ali, .mrcs) serve none. Raises InputError for names
-    without a file, and for those with several.
+    TS_1_bin4.rec or TS_1_10.00Apx.mrc, but not TS_10.mrc or TS_1_2.mrc. What fits a longer name
+    as well is that one's. The better match serves, then the one in the upper folder; half maps
+    serve where there is nothing else. One file serves the only name; stacks of images (.st, .ali,
+    .mrcs) serve none. Raises InputError for names without a file, and for those with several.
     """
     wanted = list(dict.fromkeys(names))
     found = read_tomograms(Path(where), wanted) if _is_list(where) else _by_name(wanted, where)
@@ -57,25 +59,38 @@ def _by_name(names: list[str], where: str) -> dict[str, FoundTomogram]:
     files = [path for path in named_files(where, deep=True) if path.suffix not in OF_IMAGES]
     if len(files) == len(names) == 1:
         return {names[0]: FoundTomogram(files[0])}
-    best = {name: _best(name, files) or _itself(name) for name in names}
+    best = {name: _best(name, own) or _itself(name) for name, own in _own(names, files).items()}
     return {name: FoundTomogram(path) for name, path in best.items() if path}
 
 
-def _best(name: str, files: list[Path]) -> Path | None:
+def _own(names: list[str], files: list[Path]) -> dict[str, _Ranks]:
+    """The files that fit each name, and no longer one: TS_1_b.mrc is that of TS_1_b."""
+    ranks = {name: _ranks(name, files) for name in names}
+    longest: dict[Path, int] = {}
+    for name, ranked in ranks.items():
+        longest |= {path: max(len(_key(name)), longest.get(path, 0)) for path in ranked}
+    return {
+        name: {path: rank for path, rank in ranked.items() if len(_key(name)) == longest[path]}
+        for name, ranked in ranks.items()
+    }
+
+
+def _ranks(name: str, files: list[Path]) -> _Ranks:
     key = _key(name)  # sought first: of ten thousand files few have it
-    near = [path for path in files if key in path.name]
-    ranked = [(rank, path) for path in near if (rank := _rank(name, path)) is not None]
-    if not ranked:
-        return None
-    first = min(rank for rank, _ in ranked)
-    best = [path for rank, path in ranked if rank == first]
+    near = (path for path in files if key in path.name)
+    return {path: rank for path in near if (rank := _rank(name, path)) is not None}
+
+
+def _best(name: str, ranks: _Ranks) -> Path | None:
+    first = min(ranks.values(), default=None)
+    best = [path for path, rank in ranks.items() if rank == first]
     if len(best) > 1:
         raise InputError(
             expected=f"one tomogram of the name {name}",
             found=f"{len(best)}: {best[0]} and {best[1]}",
             todo="Give a pattern with tomograms= that matches the right ones alone.",
         )
-    return best[0]
+    return best[0] if best else None
 
 
 def _itself(name: str) -> Path | None:
@@ -84,8 +99,8 @@ def _itself(name: str) -> Path | None:
     return path if path.is_absolute() and is_volume_name(path) and path.exists() else None
 
 
-def _rank(name: str, path: Path) -> tuple[bool, int, int] | None:
-    """The lower the better: whether a half map, how near the name, how deep; None: another's."""
+def _rank(name: str, path: Path) -> _Rank | None:
+    """Whether a half map, how near the name, how deep; None: another's."""
     listed, stem = _listed(name), _stem(path.name)
     key, bare = _key(name), stem.removeprefix(_RELION)
     half = bool(_HALF.search(stem)) or any(_HALF.fullmatch(part) for part in path.parts[:-1])

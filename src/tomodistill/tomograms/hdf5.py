@@ -15,7 +15,7 @@ _EMAN2 = "MDF/images"
 
 
 class _Members:
-    """A stack whose volumes EMAN2 stored one by one."""
+    """A stack whose volumes, or images, EMAN2 stored one by one."""
 
     def __init__(self, images: h5py.Group) -> None:
         self._images = images
@@ -62,4 +62,5 @@ def _find(path: Path, file: h5py.File, dataset: str) -> dict[str, Any]:
 def _of_eman2(images: h5py.Group) -> dict[str, Any]:
     sides = [images["0"].attrs.get(f"EMAN.apix_{axis}", 0.0) for axis in "xyz"]
     array = _Members(images) if len(images) > 1 else images["0/image"]
-    return {"array": array, "voxel_spacing": common_spacing(map(float, sides))}
+    spacing = common_spacing(map(float, sides))
+    return {"array": array, "voxel_spacing": spacing, "images": len(images["0/image"].shape) < 3}

@@ -33,6 +33,7 @@ from tomodistill.tomograms.volume_file import (
     VolumeFile,
     check_length,
     mapped,
+    parsed,
     refusal,
     volume_file,
 )
@@ -56,7 +57,8 @@ def read_mrc(path: Path) -> VolumeFile:
             array = _unpacked(path, stream, shape, dtype, start)
         else:
             array = mapped(path, shape, dtype, start)
-    check_axes(header)
+    with parsed(path, "MRC file"):
+        check_axes(header)
     return volume_file(
         path,
         array,
@@ -92,7 +94,8 @@ def _is_sensible(header: NDArray[np.void]) -> bool:
 
 
 def _shape(path: Path, header: NDArray[np.void]) -> tuple[int, ...]:
-    if spacegroup_is_volume_stack(header["ispg"]) and not 0 < header["mz"] <= header["nz"]:
+    stack = spacegroup_is_volume_stack(header["ispg"])
+    if stack and (header["mz"] < 1 or header["nz"] % header["mz"]):
         found = f"volumes of {header['mz']} in all {header['nz']} sections"
         raise refusal(path, "a stack of whole volumes (MZ, NZ)", found, "Correct its header.")
     return tuple(data_shape_from_header(header.view(np.recarray)))

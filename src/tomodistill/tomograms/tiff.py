@@ -26,13 +26,16 @@ def read_tiff(path: Path) -> VolumeFile:
 
 
 def _array(path: Path, tiff: tifffile.TiffFile) -> NDArray[Any]:
-    series = tiff.series[0]
+    series, *others = tiff.series
+    if others:
+        todo = "Save each to a file of its own."
+        raise refusal(path, "one volume", f"{len(tiff.series)} series of pages", todo)
     leading, plane = series.axes[:-2], series.axes[-2:]
     if plane != "YX" or ("C" in leading and len(leading) > 1):
         todo = "Save one channel, in grey."
         raise refusal(path, "pages of sections", f"colours, axes {series.axes}", todo)
     if series.dataoffset is None:
-        return tiff.asarray()
+        return series.asarray()
     dtype = series.dtype.newbyteorder(tiff.byteorder)
     return mapped(path, series.shape, dtype, series.dataoffset)
 
@@ -49,12 +52,17 @@ def _stated(tiff: tifffile.TiffFile) -> list[float]:
     if tiff.imagej_metadata:
         unit = angstrom(_unescaped(tiff.imagej_metadata.get("unit", "")))
         z = tiff.imagej_metadata.get("spacing")
-        return [unit / n for n in page.resolution] + ([unit * z] if z else [])
+        return _each(unit, page.resolution) + ([unit * z] if z else [])
     if tiff.ome_metadata:
         return _of_ome(tiff.ome_metadata)
     if page.resolutionunit in (tifffile.RESUNIT.INCH, tifffile.RESUNIT.CENTIMETER):
-        return [_IN_CENTIMETRES / n for n in page.get_resolution("centimeter")]
+        return _each(_IN_CENTIMETRES, page.get_resolution("centimeter"))
     return [0.0]
+
+
+def _each(length: float, dots: tuple[float, float]) -> list[float]:
+    """Of as many dots in that length; 0 where their number is not known."""
+    return [length / number if number else 0.0 for number in dots]
 
 
 def _of_ome(metadata: str) -> list[float]:

@@ -149,12 +149,14 @@ def parsed(
     path: Path, kind: str, faults: tuple[type[Exception], ...] = (Exception,)
 ) -> Iterator[None]:
     """Whatever a library's parser raises within the block (`faults`) leaves it as InputError: a
-    damaged file makes it raise nearly anything.
+    damaged file makes it raise nearly anything. InputError that does not name the file does so.
     """
     try:
         yield
-    except InputError:
-        raise
+    except InputError as error:
+        if str(path) in error.found:
+            raise
+        raise refusal(path, error.expected, error.found, error.todo) from error
     except faults as error:
         todo = "Copy or make it again."
         raise refusal(path, f"a whole {kind}", f"a broken one ({error})", todo) from error
