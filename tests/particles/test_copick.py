@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,10 @@ def test_classes_become_picks_of_our_own(project: Path, tmp_path: Path) -> None:
     assert particles.positions is not None
     np.testing.assert_allclose(ours.positions.values, particles.positions.values[[0, 2]])
     assert scores(project) == {"70S": [0.75, 1.0], "unknown": [0.5]}
+
+    again = replace(classified, numbers=np.array([2, 2, 2]))
+    write_classified(particles, again, tmp_path / "out")
+    assert scores(project) == {"unknown": [0.75, 0.5, 1.0]}  # each particle in one class
 
 
 def scores(project: Path) -> dict[str, list[float]]:

@@ -99,6 +99,26 @@ def unreadable_zarr(path: Path) -> None:
     (path / "zarr.json").write_text("{")
 
 
+def test_a_damaged_chunk_is_told_when_it_is_read(tmp_path: Path) -> None:
+    zarr.save_array(str(tmp_path / "one.zarr"), counting())
+    with h5py.File(tmp_path / "one.h5", "w") as file:
+        data = file.create_dataset("data", data=counting(), chunks=True, compression="gzip")
+        offset = data.id.get_chunk_info(0).byte_offset
+    with (tmp_path / "one.h5").open("r+b") as stream:
+        stream.seek(offset)
+        stream.write(b"damaged")
+    for chunk in (tmp_path / "one.zarr/c").rglob("0"):
+        if chunk.is_file():
+            chunk.write_bytes(b"damaged")
+    for name in ("one.zarr", "one.h5"):
+        with (
+            open_volume(tmp_path / name) as file,
+            pytest.raises(InputError, match=f"a whole volume file; found a broken one .*{name}"),
+            file.reading(),
+        ):
+            file.array[:1]
+
+
 def two_arrays(path: Path) -> None:
     group = zarr.open_group(str(path), mode="w")
     for name in ("raw", "denoised"):

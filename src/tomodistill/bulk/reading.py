@@ -58,7 +58,9 @@ def _of_files(job: Job, task: Task, size: int) -> Iterator[Block]:
         of_file = task.places[start:stop]
         with _opened(job, task.files[int(of_file["file"][0])]) as file:
             for first in range(0, len(of_file), size):
-                yield _block(job, file, of_file["at"][first : first + size])
+                with file.reading():
+                    block = _block(job, file, of_file["at"][first : first + size])
+                yield block
 
 
 def _joined(blocks: list[Block]) -> Block:

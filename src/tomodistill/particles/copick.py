@@ -55,7 +55,8 @@ def read_picks(path: Path) -> ParticleList:
 def write_picks(particles: ParticleList, classified: Classified) -> None:
     """New picks of the user `tomodistill` in the project: for each object those of each class.
 
-    The class is their session, the probability their score.
+    The class is their session, the probability their score. Of these runs and objects, what an
+    earlier classification wrote goes: a particle would stand in two classes.
     """
     table = particles.blocks[particles.block]
     root = _open(_config(particles.path))
@@ -69,8 +70,10 @@ def write_picks(particles: ParticleList, classified: Classified) -> None:
         run, object_name, *_ = name.split(_SEPARATOR)
         scored = chosen[name][point].model_copy(update={"score": float(probability)})
         sets.setdefault((run, object_name, classified.names[number - 1]), []).append(scored)
+    for run, object_name in {(run, object_name) for run, object_name, _ in sets}:
+        root.get_run(run).delete_picks(object_name=object_name, user_id=_USER)
     for (run, object_name, session), scored_points in sets.items():
-        picks = root.get_run(run).new_picks(object_name, session, _USER, exist_ok=True)
+        picks = root.get_run(run).new_picks(object_name, session, _USER)
         picks.points = scored_points
         picks.store()
 

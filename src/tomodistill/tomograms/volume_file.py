@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tomodistill.errors import InputError
+from tomodistill.subtomograms.files import HDF5_ERRORS
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.tomograms.chunks import ByChunks
 
@@ -47,6 +48,12 @@ class VolumeFile:
     contrast: Contrast | None  # None: not stated
     holds: Holds
     close: Callable[[], None] = field(default=lambda: None, repr=False)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """For what slices the array. Raises InputError for a damaged chunk, met only then."""
+        with parsed(self.path, "volume file", HDF5_ERRORS):
+            yield
 
     def __enter__(self) -> Self:
         return self
