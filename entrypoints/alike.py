@@ -4,6 +4,9 @@ from tomodistill.errors import InputError
 from tomodistill.inference.version import Manifest
 from tomodistill.subtomograms.dataset import UNLABELLED, SetHeader, SubtomogramSet
 
+_OTHER = "Take a set that matches"
+_TODO = {"class_names": "Take a set of these classes, or without labels (ingest: class_names=none)"}
+
 
 def check_alike(data: SubtomogramSet, to: Manifest | SetHeader) -> None:
     """Raises InputError unless the set is of the kind a teacher was trained on."""
@@ -15,5 +18,5 @@ def check_alike(data: SubtomogramSet, to: Manifest | SetHeader) -> None:
             raise InputError(
                 expected=f"a set with the teacher's {name}, {wanted}",
                 found=f"{found} in {data.path}",
-                todo="Label a set that matches, or train a teacher on one like it.",
+                todo=f"{_TODO.get(name, _OTHER)}, or train a teacher on one like it.",
             )

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from entrypoints.flags import config_flags, config_from, parse_flags
 from tomodistill import places
-from tomodistill.errors import few
+from tomodistill.errors import InputError, few
 from tomodistill.evaluation.set_figures import items_figure
 from tomodistill.ingestion.config import Ingestion
 from tomodistill.ingestion.experimental import (
@@ -26,6 +26,7 @@ from tomodistill.ingestion.found import Found
 from tomodistill.ingestion.sources import find_subtomograms
 from tomodistill.ingestion.survey import Survey, survey, voxels_of
 from tomodistill.subtomograms.dataset import SPLITS, UNLABELLED, SubtomogramSet, open_set
+from tomodistill.tomograms.stamps import file_stamp
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import (
     log_config,
@@ -52,18 +53,20 @@ def main(arguments: list[str]) -> None:
 def ensure_ingested(
     config: Ingestion, found: Found, *, run_id: str | None = None
 ) -> SubtomogramSet:
-    """The set of these subtomograms: the file of a finished run, or a new one."""
+    """The set of these subtomograms: the file of a finished run, or a new one.
+
+    Raises InputError for what cannot be a set, and if files change while they are read.
+    """
+    known = _digest(found)
     digest = phase_digest(
-        packages=("ingestion", "subtomograms", "tomograms", "particles"),
-        config=config,
-        found=_digest(found),
+        packages=("ingestion", "subtomograms", "tomograms", "particles"), config=config, found=known
     )
     path = places.sets() / f"{digest[:16]}.h5"
     return ensure(
         "ingest",
         digest=digest,
-        name=f"ingest {len(found)} from {Path(config.particles).name}",
-        make=lambda: _make(config, found, path),
+        name=f"ingest {len(found)} from {config.source}",
+        make=lambda: _make(config, found, known, path),
         load=lambda run: open_set(path, verify=True),
         run_id=run_id,
     )
@@ -87,10 +90,16 @@ def describe(data: SubtomogramSet) -> str:
     if by == "item" and header.class_names:
         lines.append("  particles of one tomogram may be in train and in test: accuracy flatters")
     if len(header.class_names) == 1:
-        lines.append("  one class alone: train on it beside another set, data=THIS,OTHER,")
-        lines.append("  or ingest it without labels, class_names=none, for transfer=")
-    use = "data" if len(header.class_names) > 1 else "transfer"
-    return "\n".join([*lines, f"use it: mlflow run . -e distill -P {use}={data.path.absolute()}"])
+        lines.append("  one class alone: train on it beside another set, or ingest it without")
+        lines.append("  labels, class_names=none, for transfer=")
+    return "\n".join([*lines, f"use it: mlflow run . -e distill -P {_use(data)}"])
+
+
+def _use(data: SubtomogramSet) -> str:
+    """Flags that train on it; beside OTHER, where it alone is not enough."""
+    path = data.path.absolute()
+    alone = {0: f"data=OTHER -P transfer={path}", 1: f"data={path},OTHER"}
+    return alone.get(len(data.header.class_names), f"data={path}")
 
 
 def _digest(found: Found) -> str:
@@ -99,12 +108,11 @@ def _digest(found: Found) -> str:
     for names in (found.ids, found.classes, found.tomograms):
         content.update("\n".join(names).encode())
     for path in found.files:
-        known = path.stat()
-        content.update(f"{path.absolute()} {known.st_size} {known.st_mtime_ns}\n".encode())
+        content.update(f"{path.absolute()} {file_stamp(path)}\n".encode())
     return content.hexdigest()
 
 
-def _make(config: Ingestion, found: Found, path: Path) -> None:
+def _make(config: Ingestion, found: Found, known: str, path: Path) -> None:
     places.writable(path.parent)
     log_config(ingestion=config)
     voxels = voxels_of(found, config)
@@ -112,6 +120,13 @@ def _make(config: Ingestion, found: Found, path: Path) -> None:
     _warn(seen)
     labelled = label(seen.usable, config)
     data = write_experimental_set(path, labelled, seen, voxels, config)
+    if _digest(found) != known:
+        path.unlink()
+        raise InputError(
+            expected="files that stay as they are while they are read twice",
+            found="changed ones",
+            todo="Ingest them when they are complete.",
+        )
     log_set(data, "ingested")
     left_out = sum(map(len, seen.left_out.values()))
     classes = len(data.header.class_names)

@@ -11,15 +11,13 @@ import numpy as np
 from entrypoints.simulate import ensure_set
 from tomodistill import places
 from tomodistill.distillation.batches import legal_augmentation
-from tomodistill.errors import InputError
+from tomodistill.errors import InputError, few
 from tomodistill.scales import Scale
 from tomodistill.subtomograms.dataset import SPLITS, UNLABELLED, SubtomogramSet, open_set
 from tomodistill.subtomograms.mixing import SIMULATED, write_mixed_set
 from tomodistill.tracking.provenance import phase_digest
 from tomodistill.tracking.records import log_metrics, log_set
 from tomodistill.tracking.reuse import ensure
-
-_SHOWN = 5  # of what is wrong with a set
 
 
 def ensure_data(scale: Scale) -> SubtomogramSet:
@@ -88,11 +86,11 @@ def _check_labels(data: SubtomogramSet) -> None:
         for part in ("val", "test")
         if UNLABELLED in data.labels[data.rows(part)]
     ]
-    few = {0: ["no class"], 1: ["one class alone"]}.get(len(names), [])
-    if wrong := few + missing + unlabelled:
+    fewest = {0: ["no class"], 1: ["one class alone"]}.get(len(names), [])
+    if wrong := fewest + missing + unlabelled:
         raise InputError(
             expected="data: two classes or more, each with labelled items in train, val and test",
-            found=f"{', '.join(wrong[:_SHOWN])}: {data.path}",
+            found=f"{few(wrong)}: {data.path}",
             todo="Ingest more items of these classes; a set without labels is for transfer=PATH.",
         )
 

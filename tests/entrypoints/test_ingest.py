@@ -13,7 +13,10 @@ from entrypoints import distill, ingest, teacher
 from entrypoints.__main__ import main as entry
 from entrypoints.training_data import ensure_data
 from tests.processes import working_in
+from tomodistill import places
+from tomodistill.errors import InputError
 from tomodistill.inference.classifier import Classifier
+from tomodistill.ingestion.experimental import label
 from tomodistill.scales import configure
 from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
 from tomodistill.tracking.registry import STUDENTS, download, resolve
@@ -76,6 +79,27 @@ def test_a_set_is_found_again_and_shows_its_items(mine, capsys):
     assert [file.path for file in MlflowClient().list_artifacts(run.info.run_id, "figures")] == [
         "figures/items.png"
     ]
+
+
+def test_a_set_that_is_not_enough_alone_says_what_is_missing(mine, capsys):
+    ingested("more")
+    assert (
+        f"-e distill -P data=OTHER -P transfer={mine[1].path.absolute()}" in capsys.readouterr().out
+    )
+
+
+def test_files_that_change_while_they_are_read_make_no_set(mine, monkeypatch):
+    def written_again(*given):
+        np.save("late/boxes.npy", np.zeros((3, *[SIDE] * 3)))
+        return label(*given)
+
+    Path("late").mkdir()
+    np.save("late/boxes.npy", np.random.default_rng(7).normal(size=(3, *[SIDE] * 3)))
+    monkeypatch.setattr(ingest, "label", written_again)
+    before = set(places.sets().iterdir())
+    with pytest.raises(InputError, match="files that stay as they are"):
+        ingested("late")
+    assert set(places.sets().iterdir()) == before
 
 
 def test_a_student_of_own_data_is_registered(student, mine):

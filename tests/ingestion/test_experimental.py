@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zarr
 
 from tests.processes import stop_after
 from tomodistill.errors import InputError
@@ -98,6 +99,19 @@ def test_folders_within_a_class_are_tomograms(tmp_path: Path, rng: np.random.Gen
         (id.split("/")[1], split) for id, split in zip(data.ids, data.columns["split"], strict=True)
     }
     assert len(of_tomogram) == 6
+    (tmp_path / "mine/a/README.txt").touch()
+    assert ingested(tmp_path / "mine", voxel_spacing=10.0).digest == data.digest
+    (tmp_path / "mine/a/TS_0/best").mkdir()
+    with pytest.raises(InputError, match=r"deeper ones: .*a/TS_0/best"):
+        ingested(tmp_path / "mine", voxel_spacing=10.0)
+
+
+def test_boxes_of_one_name_in_two_folders_are_told_apart(folder: Path, boxes: np.ndarray) -> None:
+    write_mrc(folder / "unlabelled/box_0.mrc", boxes[11], SPACING)
+    both = [f"{folder}/{name}/box_0.mrc" for name in ("ribosome", "unlabelled")]
+    config = Ingestion(particles=", ".join(both), **GIVEN)
+    ids = find_subtomograms(config).ids.tolist()
+    assert ids == ["ribosome/box_0.mrc", "unlabelled/box_0.mrc"]
 
 
 def test_what_cannot_be_used_is_left_out_and_told(folder: Path, boxes: np.ndarray) -> None:
@@ -121,7 +135,8 @@ def test_contrast_is_voted_where_nothing_states_it(
     tmp_path: Path, rng: np.random.Generator, sign: int, expected: str
 ) -> None:
     distance = np.linalg.norm(np.indices((24, 24, 24)) - 12, axis=0)
-    boxes = sign * 3.0 * (distance < 5) + rng.normal(size=(20, 24, 24, 24))
+    boxes = sign * 3.0 * (distance < 5) + rng.normal(size=(130, 24, 24, 24))
+    boxes[::2] = 0.0  # every second one is asked, of those that can be used
     (tmp_path / "mine").mkdir()
     np.save(tmp_path / "mine/boxes.npy", boxes.astype(np.float32))
     data = ingested(tmp_path / "mine", contrast="auto", voxel_spacing=10.0)
@@ -141,6 +156,41 @@ def test_an_interrupted_set_is_continued(folder: Path, monkeypatch: pytest.Monke
     assert ingested(folder, **STATED).digest == digest
 
 
+def test_sets_of_other_boxes_are_told_apart_though_all_their_names_are_the_same(
+    folder: Path, boxes: np.ndarray
+) -> None:
+    first = ingested(folder, **STATED)
+    first.path.unlink()
+    np.save(folder / "proteasome/stack.npy", boxes[5:10] + 1)
+    second = ingested(folder, **STATED)
+    assert second.ids.tolist() == first.ids.tolist()
+    assert second.header.set_id != first.header.set_id
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        (("1", "class_1"), "found 1, named class_1, class_1, named class_1"),
+        (("unknown", "virus"), "found unknown, named unknown"),
+    ],
+)
+def test_names_that_do_not_tell_classes_apart_are_refused(
+    folder: Path, others: tuple[str, str], words: str
+) -> None:
+    for name, other in zip(("proteasome", "ribosome"), others, strict=True):
+        (folder / name).rename(folder / other)
+    with pytest.raises(InputError, match=words):
+        ingested(folder, **STATED)
+
+
+def test_a_damaged_chunk_is_told_by_its_file(tmp_path: Path, boxes: np.ndarray) -> None:
+    zarr.save(tmp_path / "boxes.zarr", boxes)
+    (chunk,) = (tmp_path / "boxes.zarr/c").rglob("0/0/0/0")
+    chunk.write_bytes(chunk.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"boxes\.zarr"):
+        ingested(tmp_path / "boxes.zarr", **STATED)
+
+
 def test_classes_are_named_chosen_and_ordered_by_hand(folder: Path) -> None:
     (folder / "proteasome").rename(folder / "1")
     (folder / "ribosome").rename(folder / "2")
@@ -155,7 +205,7 @@ def test_classes_are_named_chosen_and_ordered_by_hand(folder: Path) -> None:
         ({"class_names": "3:virus"}, "none called 3; there are proteasome, ribosome"),
         ({"box": 10}, "at least 10 voxels of 12.5 Å.* found 8 voxels"),
         ({"voxel_spacing": 10.0}, "a voxel spacing of 10.0 Å or less; found 12.5"),
-        ({"class_names": "ribosome"}, "class_names: NUMBER:NAME"),
+        ({"class_names": "ribosome"}, "class_names: CLASS:NAME"),
         ({"tilt_range": "60,-60"}, "tilt_range: degrees, as -60,60"),
         ({"particles": "none"}, "particles: a folder with one folder per class"),
     ],

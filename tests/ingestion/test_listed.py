@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 
 from tests.ingestion.test_experimental import ingested
 from tomodistill.errors import InputError
+from tomodistill.subtomograms.dataset import SubtomogramSet
 from tomodistill.subtomograms.volumes import write_mrc
 
 COLUMNS = ("CoordinateX", "CoordinateY", "CoordinateZ", "AngleRot", "AngleTilt", "AnglePsi")
@@ -40,6 +41,12 @@ def particles(tmp_path: Path, tomograms: dict[str, np.ndarray]) -> tuple[Path, n
     path = tmp_path / "particles.star"
     path.write_text("\n".join([*lines, ""]))
     return path, places
+
+
+def labelled(data: SubtomogramSet) -> set[tuple[bytes, int]]:
+    """What each box holds, with its label."""
+    volumes = data.volumes(np.arange(len(data.ids)))
+    return {(box.tobytes(), label) for box, label in zip(volumes, data.labels, strict=True)}
 
 
 def test_a_list_with_classes_is_cropped_from_its_tomograms(
@@ -85,6 +92,23 @@ def test_whole_tomograms_are_held_out(tmp_path: Path, particles: tuple[Path, np.
     data = ingested(particles[0], tomograms=str(tmp_path / "tomograms"), box=EDGE)
     assert data.header.recipe["split_by"] == "tomogram"
     assert [len(data.rows(part)) for part in ("train", "val", "test")] == [8, 8, 8]
+
+
+def test_several_lists_are_one_set(tmp_path: Path, particles: tuple[Path, np.ndarray]) -> None:
+    given = {"tomograms": str(tmp_path / "tomograms"), "box": EDGE}
+    whole = labelled(ingested(particles[0], **given))
+    head, rows = particles[0].read_text().split("_rlnClassNumber\n")
+    lines = rows.splitlines()
+    for name, part in {"one": lines[:12], "two": lines[12:]}.items():
+        text = "\n".join([f"{head}_rlnClassNumber", *part, ""])
+        (tmp_path / f"{name}.star").write_text(text)
+    two = (tmp_path / "two.star").read_text()
+    (tmp_path / "two.star").write_text(two.replace("TS_2.mrc", "TS_2"))  # as RELION 4 has it
+    parts = ingested(tmp_path / "???.star", **given)
+    assert labelled(parts) == whole
+    assert {"one.star/TS_1.mrc/1", "two.star/TS_1.mrc/1"} <= set(parts.ids)
+    assert parts.header.recipe["split_by"] == "tomogram"
+    assert [len(parts.rows(part)) for part in ("train", "val", "test")] == [8, 8, 8]
 
 
 def test_boxes_that_reach_out_are_dropped_where_asked(

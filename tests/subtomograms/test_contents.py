@@ -70,6 +70,14 @@ def test_what_is_new_passes(
     check_new(numbered_alike, to=subtomogram_set)
 
 
+def test_another_set_may_have_numbered_its_items_alike(
+    header: SetHeader, items: list[Item], subtomogram_set: SubtomogramSet, tmp_path: Path
+) -> None:
+    own = [replace(item, id=items[0].id) for item in fresh(items[:1], 1)]
+    elsewhere = replace(header, set_id="elsewhere")
+    check_new([write_set(tmp_path / "b.h5", elsewhere, lambda start: own, 1)], to=subtomogram_set)
+
+
 @pytest.mark.parametrize(
     ("row", "part", "storage", "changes"),
     [

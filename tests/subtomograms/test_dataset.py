@@ -154,14 +154,16 @@ def test_float16_costs_little_beside_any_noise(
     assert np.var(rounded - exact) / np.var(exact) < 1e-7  # of white noise of deviation 1
 
 
-@pytest.mark.parametrize("value", [65505.0, -65505.0, np.inf])
+@pytest.mark.parametrize("value", [65505.0, -65505.0, np.inf, 6e-5])
 def test_values_that_float16_cannot_hold(
     tmp_path: Path, header: SetHeader, items: list[Item], value: float
 ) -> None:
-    volume = items[0].volume.copy()
+    volume = np.full_like(items[0].volume, 1e-7)
     volume[1, 2, 3] = value
     large = [replace(items[0], volume=volume), *items[1:]]
-    with pytest.raises(InputError, match=r"up to ±65504.*tiny/0\. Store the set as float32"):
+    with pytest.raises(
+        InputError, match=r"±6e-05 at least and ±65504.*tiny/0\. Store the set as f"
+    ):
         write_set(tmp_path / "set.h5", header, lambda start: large[start:], 12, storage="float16")
     assert list(tmp_path.iterdir()) == []
     assert written(tmp_path / "set.h5", header, large).storage == "float32"

@@ -59,6 +59,12 @@ def test_patterns_files_by_comma_and_the_only_file(tmp_path: Path) -> None:
     assert found(["anything"], folder / "a/TS_1.mrc", folder) == ["a/TS_1.mrc"]
 
 
+def test_a_comma_in_a_name_and_what_is_hidden(tmp_path: Path) -> None:
+    folder = touched(tmp_path / "day 1, grid 2", "TS_1.mrc", "._TS_1.mrc", ".snapshot/TS_1.mrc")
+    assert found(["TS_1"], folder, folder) == ["TS_1.mrc"]
+    assert found(["TS_1", "TS_1.mrc"], folder, folder) == ["TS_1.mrc"] * 2
+
+
 def test_names_that_are_whole_paths(tmp_path: Path) -> None:
     folder = touched(tmp_path, "here/TS_1.mrc", "here/TS_2.mrc", "there/TS_3.mrc")
     name = f"{folder}/there/TS_3.mrc"

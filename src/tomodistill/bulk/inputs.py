@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tomodistill.bulk.config import BulkConfig
 from tomodistill.bulk.job import PLACE, Listed
-from tomodistill.bulk.reading import FILE_FIELDS, file_stamp
+from tomodistill.bulk.reading import FILE_FIELDS
 from tomodistill.errors import InputError
 from tomodistill.particles.lists import ParticleList
 from tomodistill.particles.options import NONE
@@ -28,6 +28,7 @@ from tomodistill.particles.reading import FOREIGN, LIST_SUFFIXES, read_particles
 from tomodistill.tomograms.boxes import box_files
 from tomodistill.tomograms.files import is_volume_name
 from tomodistill.tomograms.ome_zarr import is_zarr
+from tomodistill.tomograms.stamps import file_stamp
 
 BOXES = "boxes"  # dialect of what came without a list
 _NEIGHBOURHOOD = 256  # voxels of its edge; for boxes, that many in a row

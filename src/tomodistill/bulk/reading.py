@@ -17,6 +17,7 @@ from tomodistill.subtomograms.volumes import faults
 from tomodistill.tomograms.boxes import read_boxes
 from tomodistill.tomograms.cropping import crop, edge_spanning
 from tomodistill.tomograms.files import open_volume
+from tomodistill.tomograms.stamps import file_stamp
 from tomodistill.tomograms.volume_file import VolumeFile
 
 _BYTES = 2**26  # of a block of volumes, whatever the engine would like
@@ -73,12 +74,6 @@ def _joined(blocks: list[Block]) -> Block:
 def at_a_time(wanted: int, edge: int) -> int:
     """How many of the `wanted` volumes (edge, edge, edge) may be in memory together."""
     return min(wanted, max(_BYTES // (4 * edge**3), 1))
-
-
-def file_stamp(path: Path) -> tuple[int, int]:
-    """Bytes of a file and when it was changed, in ns; of a folder (Zarr) that it is one."""
-    known = path.stat()
-    return (0, 0) if path.is_dir() else (known.st_size, known.st_mtime_ns)
 
 
 def edge_to_read(manifest: Manifest, voxel_spacing: float) -> int:

@@ -1,6 +1,7 @@
 """What is to become a subtomogram set: the one home of the defaults."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -31,7 +32,9 @@ class Ingestion(SourceOptions):
         self._check("storage", self.storage in get_args(Storage), " or ".join(get_args(Storage)))
         for name in _NUMBERS:
             self._check(name, 0 <= getattr(self, name) < np.inf, "a number of 0 or more")
-        self._check("class_names", self.names is not None, "NUMBER:NAME,..., each name once")
+        self._check(
+            "class_names", self.names is not None, "CLASS:NAME,..., CLASS as found, each name once"
+        )
         self._check("tilt_range", self._tilts is not None, "degrees, as -60,60, or unknown")
 
     def _check(self, name: str, holds: bool, expected: str) -> None:
@@ -46,6 +49,11 @@ class Ingestion(SourceOptions):
     def known_spacing(self) -> KnownSpacing:
         """What the flag says of the files."""
         return KnownSpacing("file_spacing", self.file_spacing)
+
+    @property
+    def source(self) -> str:
+        """What is ingested, wherever it lies."""
+        return ", ".join(Path(part).name for part in self.particles.split(","))
 
     @property
     def names(self) -> dict[str, str] | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tomodistill.subtomograms.items import Item
 from tomodistill.subtomograms.preprocessing import Preprocessing, preprocess
 
 _PLACES = ("particles", "tomograms")  # of an ingestion: names on one machine
+_NO_CLASSES = ("unknown", "not_classified")  # what `predict` calls particles of no class
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,20 @@ def choose_classes(found: Found, config: Ingestion) -> Found:
 
 
 def label(found: Found, config: Ingestion) -> Labelled:
-    """Labels and splits. Raises InputError for a class of too few items for three splits."""
-    called = list(config.names) if config.names else _in_order(found)
-    names = config.names or {name: f"class_{name}" if name.isdigit() else name for name in called}
-    number = {NO_CLASS: UNLABELLED} | {name: label for label, name in enumerate(called)}
-    labels = np.array([number[name] for name in found.classes], np.int64)
-    counts = np.bincount(labels[labels != UNLABELLED], minlength=len(called))
+    """Labels and splits.
+
+    Raises InputError for a class of too few items for three splits, and for names that do not tell
+    classes apart.
+    """
+    names = config.names or {called: _name(called) for called in _in_order(found)}
+    _check_names(names)
+    number = {NO_CLASS: UNLABELLED} | {called: label for label, called in enumerate(names)}
+    labels = np.array([number[called] for called in found.classes], np.int64)
+    counts = np.bincount(labels[labels != UNLABELLED], minlength=len(names))
     few = [
-        f"{count} of {name}" for name, count in zip(called, counts, strict=True) if count < FEWEST
+        f"{count} of {called}"
+        for called, count in zip(names, counts, strict=True)
+        if count < FEWEST
     ]
     if few:
         raise InputError(
@@ -74,7 +81,7 @@ def label(found: Found, config: Ingestion) -> Labelled:
     splits = draw_splits(
         ids=found.ids.tolist(), labels=labels, tomograms=found.tomograms.tolist(), seed=config.seed
     )
-    return Labelled(found, tuple(names[name] for name in called), labels, splits)
+    return Labelled(found, tuple(names.values()), labels, splits)
 
 
 def write_experimental_set(
@@ -108,17 +115,34 @@ def _in_order(found: Found) -> list[str]:
     """What the source calls its classes: numbers by size, then words."""
     names = set(found.classes) - {NO_CLASS}
     return sorted(
-        names, key=lambda name: (not name.isdigit(), int(name) if name.isdigit() else 0, name)
+        names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)
     )
+
+
+def _name(called: str) -> str:
+    """Of a class, by what the source calls it."""
+    return f"class_{called}" if called.isdecimal() else called
+
+
+def _check_names(names: Mapping[str, str]) -> None:
+    every = [*names.values(), *_NO_CLASSES]
+    wrong = [called for called, name in names.items() if every.count(name) > 1]
+    if wrong:
+        raise InputError(
+            expected=f"classes of different names, none of them {' or '.join(_NO_CLASSES)}, as "
+            "`predict` calls particles of no class",
+            found=", ".join(f"{called}, named {names[called]}" for called in wrong),
+            todo="Give others with class_names=, or rename folders.",
+        )
 
 
 def _recipe(labelled: Labelled, seen: Survey, config: Ingestion) -> dict[str, Any]:
     """What was ingested and how, whatever folder it lay in."""
     options = {name: value for name, value in asdict(config).items() if name not in _PLACES}
     return {
-        "ingested": Path(config.particles).name,
+        "ingested": config.source,
         "files": len(labelled.found.files),
-        "ids_sha256": hashlib.sha256("\n".join(labelled.found.ids).encode()).hexdigest(),
+        "contents_sha256": seen.contents_sha256,
         "left_out": {why: len(ids) for why, ids in seen.left_out.items()},
         "contrast_from": seen.contrast_from,
         "split_by": "tomogram" if labelled.splits.by_tomogram else "item",

@@ -1,5 +1,6 @@
 """Experimental subtomograms where they lie: boxes in files, or particles in tomograms."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -63,7 +64,10 @@ def read_found(
         path = found.files[found.file[first]]
         with open_volume(path, dataset=config.dataset_name) as file:
             for row in range(first, last, size):
-                yield row, _read(file, found, slice(row, min(row + size, last)), edge, config)
+                rows = slice(row, min(row + size, last))
+                with file.reading():
+                    crops = _read(file, found, rows, edge, config)
+                yield row, crops
 
 
 def _read(file: VolumeFile, found: Found, rows: slice, edge: int, config: Ingestion) -> Crops:
@@ -105,6 +109,16 @@ def found_places(
         angles=np.full((len(ids), 3), np.nan) if angles is None else angles,
     )
     return found.take(np.lexsort((*placed.at.T[::-1], placed.file)))
+
+
+def common_folder(paths: Sequence[Path]) -> Path:
+    """The lowest one in which all of these files lie."""
+    return Path(os.path.commonpath([path.absolute().parent for path in paths]))
+
+
+def relative_name(path: Path, folder: Path) -> str:
+    """Of a file, as seen from a folder above it: the same on every machine."""
+    return path.absolute().relative_to(folder.absolute()).as_posix()
 
 
 def _check_edges(files: Sequence[VolumesFile]) -> None:

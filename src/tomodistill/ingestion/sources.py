@@ -2,18 +2,27 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from glob import glob
 from pathlib import Path
 
 import numpy as np
 
-from tomodistill.errors import InputError
+from tomodistill.errors import InputError, few
 from tomodistill.ingestion.config import Ingestion
-from tomodistill.ingestion.found import NO_CLASS, NO_TOMOGRAM, Found, found_places
+from tomodistill.ingestion.found import (
+    NO_CLASS,
+    NO_TOMOGRAM,
+    Found,
+    common_folder,
+    found_places,
+    relative_name,
+)
 from tomodistill.ingestion.listed import find_listed
 from tomodistill.particles.options import NONE
 from tomodistill.particles.placing import Placed, box_volumes, in_stack
 from tomodistill.particles.reading import FOREIGN, LIST_SUFFIXES, read_particles
 from tomodistill.tomograms.boxes import BoxFile, box_files
+from tomodistill.tomograms.files import is_volume_name
 from tomodistill.tomograms.ome_zarr import is_zarr
 
 UNLABELLED_FOLDER = "unlabelled"  # beside those of the classes
@@ -32,11 +41,22 @@ def find_subtomograms(config: Ingestion) -> Found:
             found=f"particles={NONE}",
             todo="Give for example particles=FOLDER, or particles=particles.star",
         )
-    suffix = path.suffix.partition("?")[0]  # which picks of a copick project
-    if suffix in (*LIST_SUFFIXES, *FOREIGN) and not path.is_dir():
-        return find_listed(read_particles(path), config)
+    if lists := _lists(config.particles):
+        return find_listed([read_particles(each) for each in lists], config)
     folders = _folders(path) if path.is_dir() and not is_zarr(path) else []
     return _of_classes(path, folders, config) if folders else _unlabelled(config)
+
+
+def _lists(particles: str) -> list[Path]:
+    """The particle lists that names and patterns by comma stand for; none where any is not one."""
+    names = filter(None, map(str.strip, particles.split(",")))
+    paths = [Path(path) for name in names for path in sorted(glob(name)) or [name]]
+    are_lists = (
+        path.suffix.partition("?")[0] in (*LIST_SUFFIXES, *FOREIGN)  # ? picks of a copick project
+        and not path.is_dir()
+        for path in paths
+    )
+    return list(dict.fromkeys(paths)) if all(are_lists) else []
 
 
 def _folders(path: Path) -> list[Path]:
@@ -45,11 +65,16 @@ def _folders(path: Path) -> list[Path]:
     return sorted(each for each in inside if not is_zarr(each))
 
 
+def _volumes(path: Path) -> list[Path]:
+    """The volume files that lie in a folder itself."""
+    named = (each for each in path.iterdir() if is_volume_name(each))
+    return sorted(each for each in named if not each.is_dir() or is_zarr(each))
+
+
 def _of_classes(path: Path, folders: Sequence[Path], config: Ingestion) -> Found:
-    loose = [each.name for each in path.iterdir() if not each.is_dir() or is_zarr(each)]
-    if loose:
-        words = f"{len(loose)} files beside the folders of the classes are not read"
-        print(f"{words}: {', '.join(sorted(loose)[:3])}", file=sys.stderr)
+    if loose := [each.name for each in _volumes(path)]:
+        words = "volumes beside the folders of the classes are not read"
+        print(f"{words}: {few(loose)}", file=sys.stderr)
     places = [place for folder in folders for place in _places(folder, config)]
     files = [file for _, _, of_place in places for file in of_place]
     names = [(name, tomogram) for name, tomogram, of_place in places for _ in of_place]
@@ -57,10 +82,19 @@ def _of_classes(path: Path, folders: Sequence[Path], config: Ingestion) -> Found
 
 
 def _places(folder: Path, config: Ingestion) -> Iterator[tuple[str, str, Sequence[BoxFile]]]:
-    """Class, tomogram and files of a class's folder, and of those within it."""
+    """Class, tomogram and files of a class's folder, and of those within it.
+
+    Raises InputError for folders within these: what lies there would be nowhere.
+    """
     name = NO_CLASS if folder.name == UNLABELLED_FOLDER else folder.name
     inside = _folders(folder)
-    if not inside or any(not each.is_dir() for each in folder.iterdir()):
+    if deeper := [str(deep) for each in inside for deep in _folders(each)]:
+        raise InputError(
+            expected="folders of classes, and within them folders of one tomogram each",
+            found=f"deeper ones: {few(deeper)}",
+            todo="Move their boxes up, or the folders away.",
+        )
+    if not inside or _volumes(folder):
         yield name, NO_TOMOGRAM, box_files(str(folder), dataset=config.dataset_name)
     for each in inside:
         yield name, each.name, box_files(str(each), dataset=config.dataset_name)
@@ -68,18 +102,21 @@ def _places(folder: Path, config: Ingestion) -> Iterator[tuple[str, str, Sequenc
 
 def _unlabelled(config: Ingestion) -> Found:
     files = box_files(config.particles, dataset=config.dataset_name)
-    beside = Path(config.particles) if Path(config.particles).is_dir() else Path()
-    return _of_files(files, [(NO_CLASS, NO_TOMOGRAM)] * len(files), beside, config)
+    names = [(NO_CLASS, NO_TOMOGRAM)] * len(files)
+    return _of_files(files, names, common_folder([file.path for file in files]), config)
 
 
 def _of_files(
     files: Sequence[BoxFile], names: Sequence[tuple[str, str]], beside: Path, config: Ingestion
 ) -> Found:
-    """All boxes of these files, each file with its class and tomogram."""
+    """All boxes of these files, each file with its class and tomogram.
+
+    They bear their files' names as seen from the folder `beside`: no set depends on the machine.
+    """
     counts = np.array([file.count for file in files])
     number = np.repeat(np.arange(len(files)), counts)
     position = np.arange(len(number)) - np.repeat(np.cumsum(counts) - counts, counts)
-    called = [_relative(file.path, beside) for file in files]
+    called = [relative_name(file.path, beside) for file in files]
     classes, tomograms = (np.array(column, object)[number] for column in zip(*names, strict=True))
     ids = [
         called[i] if counts[i] == 1 else f"{at + 1}@{called[i]}"
@@ -97,9 +134,3 @@ def _of_files(
         tomograms=tomograms,
         config=config,
     )
-
-
-def _relative(path: Path, folder: Path) -> str:
-    """As seen from the folder, if it lies there: no name of a set depends on the machine."""
-    inside = path.is_relative_to(folder)
-    return path.relative_to(folder).as_posix() if inside else path.name

@@ -1,5 +1,6 @@
 """A first look at every box: which can be used, which are twice there, dark or bright."""
 
+import hashlib
 from dataclasses import dataclass
 from math import floor
 
@@ -37,6 +38,7 @@ class Survey:
     left_out: dict[str, list[str]]  # why -> ids
     contrast: Contrast
     contrast_from: str  # how that is known
+    contents_sha256: str  # of all usable boxes, in their order
 
 
 def voxels_of(found: Found, config: Ingestion) -> Voxels:
@@ -77,7 +79,7 @@ def survey(found: Found, voxels: Voxels, config: Ingestion) -> Survey:
             todo="Correct particles and tomograms, or coordinate_spacing (Å of the list's voxels).",
         )
     contrast, how = _contrast(found, look.voters, config)
-    return Survey(found.take(usable), left_out, contrast, how)
+    return Survey(found.take(usable), left_out, contrast, how, look.contents_sha256)
 
 
 class _Look:
@@ -103,8 +105,13 @@ class _Look:
         if before != row:
             _check_one_class(self.found, before, row)
             self.why[row] = "the same as others"
-        elif row % self._step == 0:
+        elif (len(self._known) - 1) % self._step == 0:
             self.voters.append(volume)
+
+    @property
+    def contents_sha256(self) -> str:
+        """Of all usable boxes, in their order."""
+        return hashlib.sha256(b"".join(self._known)).hexdigest()
 
 
 def _faults(crops: Crops) -> NDArray[np.object_]:

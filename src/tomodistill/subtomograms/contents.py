@@ -32,15 +32,16 @@ def check_new(sets: Sequence[SubtomogramSet], *, to: SubtomogramSet) -> None:
     """Raises InputError if an item of one of these sets is also in `to` or in another of them.
 
     An item of the validation or test part must not be learned from, and one of the training part
-    would count twice. Ids tell as much as contents in `to` alone: of sets from elsewhere two may
-    have numbered their items alike.
+    would count twice. Ids tell as much as contents within one set alone: others may have numbered
+    their items alike.
     """
-    known: _Known = {id: (to, row) for row, id in enumerate(to.ids.tolist())}
-    known |= {content: (to, row) for row, content in enumerate(content_digests(to))}
+    ids: _Known = {id: (to, row) for row, id in enumerate(to.ids.tolist())}
+    known: _Known = {content: (to, row) for row, content in enumerate(content_digests(to))}
     for data in sets:
         contents = list(content_digests(data))
+        here = ids | known if data.header.set_id == to.header.set_id else known
         for row, keys in enumerate(zip(data.ids.tolist(), contents, strict=True)):
-            _check_unknown(data, row, keys, known)
+            _check_unknown(data, row, keys, here)
         known |= {content: (data, row) for row, content in enumerate(contents)}
 
 

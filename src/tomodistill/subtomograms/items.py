@@ -51,10 +51,12 @@ def check_storable(item: Item, storage: Storage) -> None:
 
 
 def _check_float16(item: Item) -> None:
-    largest, most = float(np.abs(item.volume).max()), float(np.finfo(np.float16).max)
-    if largest > most:
+    largest, limits = float(np.abs(item.volume).max()), np.finfo(np.float16)
+    least, most = float(limits.smallest_normal), float(limits.max)  # smaller ones lose digits
+    if not least <= largest <= most:
         raise InputError(
-            expected=f"values up to ±{most:.0f}, which float16 holds",
+            expected=f"values up to ±{least:.0e} at least and ±{most:.0f} at most, which float16 "
+            "holds",
             found=f"{largest:g}: {item.id}",
             todo="Store the set as float32.",
         )

@@ -18,7 +18,8 @@ def named_files(where: str, *, deep: bool = False) -> list[Path]:
     Raises InputError for a part of `where` that names none.
     """
     found: dict[Path, None] = {}
-    for part in filter(None, map(str.strip, where.split(","))):
+    parts = [where] if Path(where).exists() else filter(None, map(str.strip, where.split(",")))
+    for part in parts:
         files = sorted(_of_part(part, deep), key=_natural)
         if not files:
             raise InputError(
@@ -46,11 +47,19 @@ def _of_part(part: str, deep: bool) -> Iterable[Path]:
 
 
 def _of_folder(folder: Path, deep: bool) -> Iterator[Path]:
-    """A Zarr store counts as a file: there may be a million in it."""
+    """A Zarr store counts as a file: there may be a million in it. Nothing hidden counts: macOS
+    writes ._TS_1.mrc beside TS_1.mrc, and file servers keep yesterday's files in .snapshot.
+    """
     for here, folders, files in os.walk(folder):
+        folders[:] = _seen(folders)
         stores = [name for name in folders if is_zarr(Path(here, name))]
-        yield from (Path(here, name) for name in (*stores, *files) if is_volume_name(Path(name)))
+        named = (name for name in (*stores, *_seen(files)) if is_volume_name(Path(name)))
+        yield from (Path(here, name) for name in named)
         folders[:] = [name for name in folders if deep and name not in stores]
+
+
+def _seen(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not name.startswith(".")]
 
 
 def _natural(path: Path) -> list[tuple[str, int]]:
