@@ -6,6 +6,7 @@ the same command is given again.
 
 import hashlib
 import json
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -137,6 +138,7 @@ def _tell(job: Job) -> None:
     print(f"predict: {job.model}; contrast {job.facts.contrast}, from {job.facts.contrast_from}")
     for warning in job.facts.warnings:
         print(f"predict: {warning}")
+    sys.stdout.flush()  # into the log of a job that runs for hours
 
 
 def _backend(job: Job, cluster: ClusterConfig) -> Backend:
@@ -150,7 +152,7 @@ def _standing(job: Job) -> int:
 
 def _computed(job: Job, cluster: ClusterConfig, part: int, of: int) -> Completed | None:
     """What came of the job; None while other parts of it are missing."""
-    progress = Progress(job.particles, _standing(job))
+    progress = _progress(job, part, of)
     try:
         if of > 1:
             _compute_part(job, cluster, progress, part, of)
@@ -160,6 +162,12 @@ def _computed(job: Job, cluster: ClusterConfig, part: int, of: int) -> Completed
     finally:
         progress.close()
         note_time(job, progress)
+
+
+def _progress(job: Job, part: int, of: int) -> Progress:
+    """Of the particles of this part."""
+    total = sum(map(job.size, range(part - 1, len(job.shards), of)))
+    return Progress(total, total - sum(map(job.size, missing(job, part=part, of=of))))
 
 
 def _compute_part(job: Job, cluster: ClusterConfig, progress: Progress, part: int, of: int) -> None:

@@ -1,6 +1,7 @@
 """Workers on this machine, of a batch system (as scripts), of a scheduler; and when they go."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from tests.bulk.computing import DIES, DOZES, FAILS, compute
-from tests.processes import environment, free_port
+from tests.processes import ROOT, environment, free_port
 from tomodistill.bulk.backends import Backend, Here
 from tomodistill.bulk.cluster import ClusterConfig, open_backend
 from tomodistill.errors import InputError
@@ -80,6 +81,8 @@ def process(*command: str, **variables: str) -> Iterator[psutil.Process]:
         ({"workers": "many"}, "workers: auto or a number"),
         ({"cluster": "slurm"}, "workers=N"),
         ({"cluster": "scheduler.json"}, "a scheduler file"),
+        ({"cluster": "tcp://127.0.0.1"}, "tcp://host:port"),
+        ({"cluster": __file__}, "a scheduler file"),
     ],
 )
 def test_what_is_no_cluster_is_refused(flags, words):
@@ -188,6 +191,27 @@ def test_workers_with_another_program_are_refused(tmp_path):
         opened(tmp_path, cluster=str(file)),
     ):
         raise AssertionError
+
+
+def test_a_worker_that_comes_later_with_another_program_computes_nothing(tmp_path):
+    folder = tmp_path / "src"
+    shutil.copytree(ROOT / "src", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    with (folder / "tomodistill" / "errors.py").open("a") as file:
+        file.write("\n")
+    later = os.pathsep.join((str(folder), str(ROOT)))
+    with (
+        scheduler(tmp_path) as (file, _),
+        worker(file) as first,
+        opened(tmp_path, cluster=str(file)) as backend,
+    ):
+        assert ask(backend, 1) == {1: ""}
+        first.kill()
+        until(lambda: not alive(marks(tmp_path)[1][0]))
+        with worker(file, PYTHONPATH=later):
+            backend.submit(2)
+            with pytest.raises(InputError, match=r"workers with .*; found OtherProgram"):
+                backend.next()
+    assert set(marks(tmp_path)) == {1}
 
 
 def test_an_address_without_scheduler_is_refused(tmp_path, monkeypatch):

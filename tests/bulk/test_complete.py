@@ -186,7 +186,7 @@ def test_a_full_disk_ends_the_run_at_once(tmp_path: Path, version: Path, monkeyp
         attempts.append(shard)
         raise OSError(errno.ENOSPC, "No space left on device", "0000000.shard")
 
-    with pytest.raises(InputError, match=r"room to write; found OSError.*0000000.shard"):
+    with pytest.raises(InputError, match=rf"full disk .* {tmp_path}.*0000000.shard"):
         complete(job, lambda: Here(job.folder, full), Progress(job.particles, 0))
     assert attempts == [0]
     assert done(job).particles == 20
@@ -217,10 +217,14 @@ def test_a_tomogram_that_is_gone_sets_its_own_shards_aside(tmp_path: Path, versi
     assert all("none: " in why and "two.mrc" in why for why in completed.aside.values())
     assert (rows["reason"][1::2] == Reason.SET_ASIDE).all()
     assert (rows["reason"][::2] == Reason.CLASSIFIED).all()
+    write_lists(job)
     (tmp_path / "away").rename(tmp_path / "two.mrc")
     assert done(job).aside == {}
     assert not list((job.folder / "set_aside").iterdir())
     assert (list_results(job, 0)["reason"] == Reason.CLASSIFIED).all()
+    write_lists(job)
+    of_classes = list((job.folder / "classified" / "list_classes").iterdir())
+    assert sum(len(read_particles(path)) for path in of_classes) == 20
 
 
 def test_boxes_that_hold_nothing_do_not_stop_others(tmp_path: Path, version: Path) -> None:

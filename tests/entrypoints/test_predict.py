@@ -84,6 +84,11 @@ def test_a_job_array_needs_no_store(tmp_path, flags, capsys, monkeypatch):
         assert entry(["predict", *arguments(flags, part=part)]) == 0
         assert not (tmp_path / "out" / "classified").exists()
     assert "4 shards" not in capsys.readouterr().out.splitlines()[-1]
+    lines = [predict._progress(Job.open(tmp_path / "out"), part, 3).line() for part in (2, 3)]
+    assert [line.partition(" particles")[0] for line in lines] == [
+        "classified 8 of 8",
+        "classified 0 of 4",
+    ]
     assert entry(["predict", *arguments(flags, part="3/3")]) == 0
     assert (tmp_path / "out" / "report.html").exists()
     job = Job.open(tmp_path / "out")

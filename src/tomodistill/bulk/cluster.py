@@ -3,6 +3,8 @@
 Nothing of Dask is imported before it is asked for.
 """
 
+import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from tomodistill.inference.choice import AUTO
 
 LOCAL, NONE = "local", "none"
 BATCH_SYSTEMS = ("slurm", "pbs", "lsf")  # jobqueue.yaml of the lab says how
+_ADDRESS = re.compile(r"(tcp|tls)://.+:\d+")
 _KNOWN = f"{LOCAL}, {NONE}, {', '.join(BATCH_SYSTEMS)}, tcp://host:port or a scheduler file"
 
 
@@ -28,7 +31,7 @@ class ClusterConfig:
         if self.batch_system:
             if self.workers == AUTO:
                 raise _refusal("the number of jobs", "workers=auto", "Give workers=N.")
-        elif not (self.cluster in (LOCAL, NONE) or self.scheduler_file or "://" in self.cluster):
+        elif self.cluster not in (LOCAL, NONE) and not _ADDRESS.fullmatch(self.scheduler):
             raise _refusal(f"cluster: {_KNOWN}", repr(self.cluster), "Choose one.")
 
     @property
@@ -43,9 +46,10 @@ class ClusterConfig:
         return self.cluster.partition(":")[2] or self.batch_system
 
     @property
-    def scheduler_file(self) -> str:
-        """Path of the file that a running scheduler wrote, or ""."""
-        return self.cluster if Path(self.cluster).is_file() else ""
+    def scheduler(self) -> str:
+        """Address of one that runs, as given or as the file says that it wrote."""
+        file = Path(self.cluster)
+        return _address_in(file) if file.is_file() else self.cluster
 
 
 def open_backend(job: Path, compute: Compute, config: ClusterConfig) -> Backend:
@@ -59,6 +63,14 @@ def open_backend(job: Path, compute: Compute, config: ClusterConfig) -> Backend:
     from tomodistill.bulk.dask_clusters import connected
 
     return DaskBackend(job.absolute(), compute, connected(config, job.absolute()))
+
+
+def _address_in(file: Path) -> str:
+    """What a scheduler file says; "" for any other file."""
+    try:
+        return str(json.loads(file.read_text())["address"])
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def _refusal(expected: str, found: str, todo: str) -> InputError:

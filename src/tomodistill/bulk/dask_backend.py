@@ -9,11 +9,13 @@ from uuid import uuid4
 from distributed import CancelledError, Client, Future, KilledWorker
 
 from tomodistill.bulk.backends import Compute, Outcome
-from tomodistill.bulk.dask_worker import compute_here
+from tomodistill.bulk.dask_worker import OtherProgram, compute_here, program
 from tomodistill.errors import InputError
 
 _EACH = 2  # shards a worker has: none waits while an outcome travels
 _PATIENCE = 60.0  # seconds, after which a word is said about workers that are missing
+
+_NOBODY = "no worker is there; waiting for one (Ctrl-C ends: the same command goes on later)"
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,14 @@ class DaskBackend:
         key = f"shard-{uuid4().hex}"  # others may use the same scheduler
         self._taken[key] = shard
         future = self._client.submit(
-            compute_here, self._compute, self._job, shard, key=key, pure=False, retries=0
+            compute_here, self._compute, self._job, shard, program(), key=key, pure=False, retries=0
         )
         future.add_done_callback(self._done.put)
 
     def next(self) -> Outcome:
         """The outcome of any shard that was taken; waits for it.
 
-        Raises InputError if the scheduler is gone.
+        Raises InputError if the scheduler is gone, or a worker has come with another program.
         """
         while True:
             try:
@@ -57,7 +59,7 @@ class DaskBackend:
                 break
             except Empty:
                 if not self._workers():
-                    print("no worker is there; waiting for one", flush=True)
+                    print(_NOBODY, flush=True)
         return self._outcome(self._taken.pop(future.key), future)
 
     def close(self) -> None:
@@ -81,8 +83,20 @@ class DaskBackend:
             )
         except (CancelledError, OSError) as error:
             raise _gone() from error
+        except OtherProgram as error:
+            raise other_program(error) from error
         except Exception as error:  # before the shard began: not even its function was found
             return Outcome(shard, fault=f"{type(error).__name__}: {error}")
+
+
+def other_program(error: Exception) -> InputError:
+    """What a worker says that does not run what this process runs."""
+    return InputError(
+        expected=f"workers with {program()}",
+        found=f"{type(error).__name__}: {error}",
+        todo="Start them from this checkout (PYTHONPATH=src of the same environment), and leave it "
+        "as it is while they run: the same command goes on with what is missing.",
+    )
 
 
 def _gone() -> InputError:

@@ -1,6 +1,5 @@
 """Dask clusters: started on this machine, through a batch system, or found running."""
 
-import hashlib
 import logging
 import time
 from collections.abc import Iterator
@@ -9,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import dask
-import distributed
 from distributed import Client, LocalCluster, Nanny, SpecCluster
 from distributed.security import Security
 
-import tomodistill
 from tomodistill.bulk.cluster import LOCAL, ClusterConfig
-from tomodistill.bulk.dask_backend import Connection
-from tomodistill.bulk.dask_worker import ALLOCATOR, Share, gpus
+from tomodistill.bulk.dask_backend import Connection, other_program
+from tomodistill.bulk.dask_worker import ALLOCATOR, Share, check_program, gpus, program
 from tomodistill.errors import InputError
 from tomodistill.inference.choice import AUTO
 from tomodistill.machine import cores, unheard
@@ -104,16 +101,24 @@ class _Keeper(Nanny):
 
 
 def _found(config: ClusterConfig) -> Client:
-    named = {"scheduler_file": config.scheduler_file} if config.scheduler_file else {}
-    address = None if named else config.cluster
+    if config.scheduler.startswith("tls") and not _has_key():
+        raise InputError(
+            expected="the key of a scheduler that talks TLS",
+            found="none in distributed.comm.tls of Dask's configuration",
+            todo="Write it there, as on the scheduler's machine; see https://docs.dask.org",
+        )
     try:
-        return Client(address, timeout=_CONNECT, set_as_default=False, **named)
+        return Client(config.scheduler, timeout=_CONNECT, set_as_default=False)
     except (OSError, ValueError) as error:
         raise InputError(
             expected="a Dask scheduler that answers",
             found=f"none at {config.cluster}",
             todo="Start one (dask scheduler), or correct cluster=tcp://host:port.",
         ) from error
+
+
+def _has_key() -> bool:
+    return Security().get_connection_args("client")["ssl_context"] is not None
 
 
 def _wait_for_one(client: Client, config: ClusterConfig) -> None:
@@ -129,26 +134,10 @@ def _wait_for_one(client: Client, config: ClusterConfig) -> None:
 
 def _check_program(client: Client) -> None:
     """Raises InputError if a worker that is there has another program, or none."""
-    here = program()
     try:
-        others = {str(found) for found in client.run(program).values() if found != here}
+        client.run(check_program, program())
     except Exception as error:  # whatever a worker without this package says
-        others = {f"{type(error).__name__}: {error}"}
-    if others:
-        raise InputError(
-            expected=f"workers with {here}",
-            found="; ".join(sorted(others)),
-            todo="Start them from this checkout: PYTHONPATH=src of the same environment.",
-        )
-
-
-def program() -> str:
-    """What a process runs: all that must be the same in client and workers."""
-    content = hashlib.sha256()
-    for path in sorted(Path(tomodistill.__file__).parent.rglob("*.py")):
-        content.update(path.read_bytes())
-    version = f"tomodistill {tomodistill.__version__} of sources {content.hexdigest()[:12]}"
-    return f"{version}, distributed {distributed.__version__}"
+        raise other_program(error) from error
 
 
 @contextmanager

@@ -1,14 +1,18 @@
 """What runs in the worker processes of a cluster."""
 
+import hashlib
 import os
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Lock
 
+import distributed
 from distributed import Worker, WorkerPlugin
 from threadpoolctl import threadpool_limits
 
+import tomodistill
 from tomodistill.bulk.backends import Compute, Outcome, attempt
 from tomodistill.machine import cores
 
@@ -21,10 +25,34 @@ ALLOCATOR = {
 _one_at_a_time = Lock()  # a shard uses all cores of its process, and memory for one
 
 
-def compute_here(compute: Compute, job: Path, shard: int) -> Outcome:
-    """The outcome of one shard, computed with all cores that this worker has."""
+class OtherProgram(Exception):
+    """This worker runs another program than the client; says which."""
+
+
+def compute_here(compute: Compute, job: Path, shard: int, wanted: str) -> Outcome:
+    """The outcome of one shard, computed with all cores that this worker has.
+
+    Raises OtherProgram unless it runs the `wanted` one: it may have come while the job ran.
+    """
+    check_program(wanted)
     with _one_at_a_time, threadpool_limits(cores()):  # Dask sets one thread
         return attempt(compute, job, shard)
+
+
+def check_program(wanted: str) -> None:
+    """Raises OtherProgram unless that is what this process runs."""
+    if (here := program()) != wanted:
+        raise OtherProgram(here)
+
+
+@cache
+def program() -> str:
+    """What this process runs: all that must be the same in client and workers."""
+    content = hashlib.sha256()
+    for path in sorted(Path(tomodistill.__file__).parent.rglob("*.py")):
+        content.update(path.read_bytes())
+    version = f"tomodistill {tomodistill.__version__} of sources {content.hexdigest()[:12]}"
+    return f"{version}, distributed {distributed.__version__}"
 
 
 @dataclass

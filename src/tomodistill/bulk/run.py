@@ -27,8 +27,7 @@ def run_shards(
     What failed waits behind all others: its cause may pass. Raises InputError if the backend is
     gone, the disk is full, or nothing but faults came; what was computed stands.
     """
-    waiting, under_way = deque(shards), 0
-    faults, losses, aside = Counter[int](), Counter[int](), dict[int, str]()
+    waiting, under_way, tries = deque(shards), 0, _Tries(job)
     while waiting or under_way:
         while waiting and under_way < max(backend.room(), 1):
             backend.submit(waiting.popleft())
@@ -38,20 +37,49 @@ def run_shards(
         if not outcome.fault:
             _forget(job, outcome.shard)
             on_done(outcome)
-            continue
-        if outcome.full:
-            raise _full(outcome)
-        (losses if outcome.lost else faults)[outcome.shard] += 1
-        if faults.total() >= HOPELESS and not job.standing():
-            raise _hopeless(outcome)
-        if faults[outcome.shard] < ATTEMPTS and losses[outcome.shard] < LOSSES:
+        elif tries.again(outcome):
             waiting.append(outcome.shard)
-        else:
-            aside[outcome.shard] = outcome.fault
-            _set_aside(job, outcome)
-    if aside and not job.standing():
-        raise _hopeless(outcome)
-    return aside
+    tries.check_hope()
+    return tries.aside
+
+
+class _Tries:
+    """What failed, how often, and what was set aside for it."""
+
+    def __init__(self, job: Job) -> None:
+        self.aside: dict[int, str] = {}
+        self._job = job
+        self._faults, self._losses = Counter[int](), Counter[int]()
+
+    def again(self, outcome: Outcome) -> bool:
+        """Whether to try this shard again; else it is set aside.
+
+        Raises InputError for a full disk, and if nothing but faults came.
+        """
+        if outcome.full:
+            raise _full(outcome, self._job)
+        shard = outcome.shard
+        (self._losses if outcome.lost else self._faults)[shard] += 1
+        if self._faults.total() >= HOPELESS:
+            self._check_any(outcome.fault)
+        if self._faults[shard] < ATTEMPTS and self._losses[shard] < LOSSES:
+            return True
+        self.aside[shard] = outcome.fault
+        _set_aside(self._job, outcome)
+        return False
+
+    def check_hope(self) -> None:
+        """Raises InputError if all that was tried was set aside."""
+        if self.aside:
+            self._check_any(next(reversed(self.aside.values())))
+
+    def _check_any(self, fault: str) -> None:
+        if not self._job.standing():
+            raise InputError(
+                expected="shards that can be classified",
+                found=f"none; the last failed so: {fault}",
+                todo="Mend that and give the same command again.",
+            )
 
 
 def set_aside_path(job: Job, shard: int) -> Path:
@@ -59,18 +87,10 @@ def set_aside_path(job: Job, shard: int) -> Path:
     return job.folder / SET_ASIDE / f"{shard:07d}.json"
 
 
-def _hopeless(outcome: Outcome) -> InputError:
-    return InputError(
-        expected="shards that can be classified",
-        found=f"none; the last failed so: {outcome.fault}",
-        todo="Mend that and give the same command again.",
-    )
-
-
-def _full(outcome: Outcome) -> InputError:
+def _full(outcome: Outcome, job: Job) -> InputError:
     return InputError(
         expected="room to write",
-        found=outcome.fault,
+        found=f"a full disk or quota in the job {job.folder}: {outcome.fault}",
         todo="Make room and give the same command again: it continues with what is missing.",
     )
 

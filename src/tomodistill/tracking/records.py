@@ -1,5 +1,6 @@
 """What goes into the active run: configuration, metrics, figures, files, data sets."""
 
+import re
 import warnings
 from collections.abc import Mapping
 from math import isnan
@@ -16,6 +17,7 @@ from mlflow.utils.mlflow_tags import MLFLOW_RUN_NOTE
 from tomodistill.subtomograms.dataset import SPLITS, SubtomogramSet
 from tomodistill.tracking.artifacts import fetch
 
+_ODD = re.compile(r"[^\w. /:-]")  # signs that MLflow takes in no name of a metric
 _LONGEST_DATASET_DIGEST = 36  # characters, MLflow's limit
 
 
@@ -43,10 +45,12 @@ def log_metrics(
 ) -> None:
     """Metrics by the names that teachers and students share; `step` is the epoch.
 
-    With `model_id` and `data` they also stand on that model's page, beside that data set.
+    With `model_id` and `data` they also stand on that model's page, beside that data set. Classes
+    and files may be called anything, metrics not: other signs become _.
     """
     dataset = _dataset(data) if data else None
-    mlflow.log_metrics(dict(metrics), step=step, model_id=model_id, dataset=dataset)
+    named = {_ODD.sub("_", name): value for name, value in metrics.items()}
+    mlflow.log_metrics(named, step=step, model_id=model_id, dataset=dataset)
 
 
 def log_tags(tags: Mapping[str, str]) -> None:
