@@ -98,7 +98,8 @@ def describe(data: SubtomogramSet) -> str:
 def _use(data: SubtomogramSet) -> str:
     """Flags that train on it; beside OTHER, where it alone is not enough."""
     path = data.path.absolute()
-    alone = {0: f"data=OTHER -P transfer={path}", 1: f"data={path},OTHER"}
+    unturned = " -P student_augment=false" if np.isnan(data.tilt_range).any() else ""
+    alone = {0: f"data=OTHER -P transfer={path}{unturned}", 1: f"data={path},OTHER"}
     return alone.get(len(data.header.class_names), f"data={path}")
 
 

@@ -17,9 +17,9 @@ from tomodistill.bulk.backends import Backend
 from tomodistill.bulk.cluster import ClusterConfig, open_backend
 from tomodistill.bulk.complete import Completed, complete, compute, missing
 from tomodistill.bulk.config import BulkConfig
-from tomodistill.bulk.job import MANIFEST, Job
-from tomodistill.bulk.outputs import LISTS, write_lists
-from tomodistill.bulk.page import write_page
+from tomodistill.bulk.job import LISTS, MANIFEST, Job
+from tomodistill.bulk.outputs import write_lists
+from tomodistill.bulk.page import warnings, write_page
 from tomodistill.bulk.plan import check_same, plan
 from tomodistill.bulk.progress import Progress
 from tomodistill.bulk.shard import compute_shard
@@ -136,8 +136,8 @@ def _tell(job: Job) -> None:
     before = f", {done:,} of them done before" if done else ""
     print(f"predict: {job.particles:,} particles in {len(job.shards)} shards{before}: {job.folder}")
     print(f"predict: {job.model}; contrast {job.facts.contrast}, from {job.facts.contrast_from}")
-    for warning in job.facts.warnings:
-        print(f"predict: {warning}")
+    for line in (*job.sources(), *job.facts.warnings):
+        print(f"predict: {line}")
     sys.stdout.flush()  # into the log of a job that runs for hours
 
 
@@ -187,6 +187,8 @@ def _finish(job: Job, completed: Completed, run: Run | None) -> None:
     width = max(map(len, counts))
     for name, count in counts.items():
         print(f"  {name:<{width}} {count:>12,}  {count / job.particles:6.1%}")
+    for warning in warnings(job, gathered, completed):
+        print(f"predict: {warning}")
     print(f"classified lists: {job.folder / LISTS}\nreport: {page}")
     _check_none_aside(job, completed.aside)
 
@@ -206,7 +208,6 @@ def _check_none_aside(job: Job, aside: dict[int, str]) -> None:
         shard, why = next(iter(aside.items()))
         raise InputError(
             expected="every shard to be classified",
-            found=f"{len(aside)} of {len(job.shards)} that failed again and again; shard {shard}: "
-            f"{why.rstrip('.')}",
+            found=f"{len(aside)} of {len(job.shards)} that failed again and again: {shard}, {why}",
             todo="Mend that and give the same command again: only these are computed.",
         )

@@ -68,7 +68,7 @@ def _check_views(data: SubtomogramSet, views: tuple[str, ...]) -> None:
         raise InputError(
             expected=f"a transfer set whose missing wedge the views {', '.join(views)} keep",
             found=f"tilt ranges that are not symmetric, or unknown, in {data.path}",
-            todo="Set student_augment to false, or leave the set out of transfer.",
+            todo="Set student_augment to false, or ingest it with its tilt_range=, if it is known.",
         )
 
 

@@ -16,4 +16,4 @@ class InputError(ValueError):
 
     def __init__(self, *, expected: str, found: str, todo: str) -> None:
         self.expected, self.found, self.todo = expected, found, todo
-        super().__init__(f"expected {expected}; found {found}. {todo}")
+        super().__init__(f"expected {expected}; found {found.rstrip('.')}. {todo}")

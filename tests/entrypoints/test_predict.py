@@ -55,6 +55,10 @@ def test_the_student_in_production_classifies_a_list(tmp_path, version, flags, c
         predict.main(arguments(flags, model="models:/subtomogram-student@production"))
         shown = capsys.readouterr().out
         assert "predict: 20 particles in 6 shards" in shown
+        assert "predict: list.star (RELION 3 or Warp, 20 particles) in one.mrc, two.mrc\n" in shown
+        before, after = shown.split("not_classified")  # warnings stand on both sides of the counts
+        assert "no clear vote" in before
+        assert "no clear vote" in after
         assert re.search(r"unknown +\d+ +[\d.]+%", shown)
         [run] = MlflowClient().search_runs(["0"], "tags.phase = 'predict'")
         assert run.data.metrics["particles"] == 20
@@ -135,6 +139,12 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path, flags, capsys):
     with working_in(tmp_path, f"sqlite:///{tmp_path}/mlflow.db"):
         assert entry(["predict", *arguments(flags, out=str(tmp_path / "file" / "out"))]) == 2
     assert "Give another with out=FOLDER" in capsys.readouterr().err
+
+
+def test_nothing_is_written_over(tmp_path, flags, capsys):
+    (tmp_path / "out" / "classified").mkdir(parents=True)
+    assert entry(["predict", *arguments(flags, part="1/1")]) == 2
+    assert "an empty folder, or that of a job; found classified in " in capsys.readouterr().err
 
 
 def test_digests_name_the_model(tmp_path, version, flags):

@@ -10,6 +10,7 @@ folder and the volumes can go on.
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -25,9 +26,11 @@ from tomodistill.inference.version import Manifest, read_manifest
 from tomodistill.subtomograms.preprocessing import Contrast
 
 SCHEMA_VERSION = 1
+_SHOWN = 5  # of many lists, or files
 PLAN = "plan"
 MANIFEST, MODEL, SHARD_TABLE = f"{PLAN}/job.json", f"{PLAN}/model", f"{PLAN}/shards.npy"
 SHARDS, SET_ASIDE, RESULTS = "shards", "set_aside", "results"
+LISTS, PAGE = "classified", "report.html"  # for people: a folder of lists, and what came out
 PLANNING = ".planning-"  # and a random name: the folder of a plan that is not whole yet
 PLANNING_SECONDS = 86400.0  # without a change, before it is taken to be nobody's
 # Of one particle, in the order of work: its row in the list, its file, and where in that.
@@ -114,6 +117,19 @@ class Job:
     def particles(self) -> int:
         """Of all lists."""
         return sum(listed.count for listed in self.lists)
+
+    def sources(self) -> list[str]:
+        """Of the first lists, for people: as what they were taken, and which files serve them."""
+        lines = [self._source(at) for at in range(min(len(self.lists), _SHOWN))]
+        more = len(self.lists) - _SHOWN
+        return [*lines, f"and {more:,} more lists"] if more > 0 else lines
+
+    def _source(self, at: int) -> str:
+        listed, files = self.lists[at], np.load(plan_files(self.folder, at)[1], mmap_mode="r")
+        names = [Path(os.fsdecode(path)).name for path in files["path"][:_SHOWN].tolist()]
+        more = f" and {len(files) - _SHOWN:,} more files" if len(files) > _SHOWN else ""
+        counted = f"{Path(listed.path).name} ({listed.dialect}, {listed.count:,} particles)"
+        return f"{counted} in {', '.join(names)}{more}"
 
     def task(self, shard: int) -> Task:
         """What is to be done; only that part of the plan is read."""

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tomodistill.bulk.inputs import BOXES, check_unchanged
-from tomodistill.bulk.job import Job, plan_files
+from tomodistill.bulk.job import LISTS, Job, plan_files
 from tomodistill.bulk.merge import list_results
 from tomodistill.bulk.results import NOT_CLASSIFIED, Reason
 from tomodistill.evaluation.classification_counts import Confidences, Samples, Tally
@@ -20,8 +20,6 @@ from tomodistill.inference.version import Manifest
 from tomodistill.particles.lists import Classified, ParticleList
 from tomodistill.particles.reading import read_particles
 from tomodistill.particles.writing import write_classified
-
-LISTS = "classified"  # folder of the lists in that of the job
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import tomodistill
 from tomodistill.bulk.complete import Completed
 from tomodistill.bulk.examples import averages, examples
-from tomodistill.bulk.job import MODEL, Job
+from tomodistill.bulk.job import MODEL, PAGE, Job
 from tomodistill.bulk.outputs import Gathered
 from tomodistill.bulk.results import Reason
 from tomodistill.bulk.spent import time_spent
@@ -18,7 +18,6 @@ from tomodistill.evaluation.classification_page import Average, ClassificationPa
 from tomodistill.inference.version import file_digest
 from tomodistill.subtomograms.files import whole_file
 
-PAGE = "report.html"
 _LIBRARIES = ("numpy", "keras", "openvino", "mrcfile", "gemmi", "distributed")
 _WORDS = {
     Reason.DROPPED: "reach out of their tomogram (border=drop)",
@@ -83,6 +82,7 @@ def warnings(job: Job, gathered: Gathered, completed: Completed) -> list[str]:
 
 def _settings(job: Job) -> dict[str, str]:
     return {
+        "read": "; ".join(job.sources()),
         **{name: f"{value}" for name, value in asdict(job.config).items()},
         "voxel spacing of the volumes": f"{job.facts.voxel_spacing:g} Å",
         "contrast": f"{job.facts.contrast} ({job.facts.contrast_from})",

@@ -8,6 +8,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
@@ -19,11 +20,16 @@ from tomodistill.bulk.config import BulkConfig
 from tomodistill.bulk.contrast import ONE_JOB_EACH, decide_contrast
 from tomodistill.bulk.inputs import Input, check_unchanged, read_inputs
 from tomodistill.bulk.job import (
+    LISTS,
+    MANIFEST,
     MODEL,
+    PAGE,
     PLAN,
     PLANNING,
     PLANNING_SECONDS,
+    RESULTS,
     SHARD_TABLE,
+    SHARDS,
     Facts,
     Job,
     Listed,
@@ -50,7 +56,9 @@ def plan(folder: Path, config: BulkConfig, *, version: Path, model: str) -> Job:
     Raises InputError for whatever stands against the files, before anything is computed. See
     `check_same`: the first may have had another `config`.
     """
+    made = not folder.exists()
     places.writable(folder, flag="out")
+    _check_free(folder)
     remove_abandoned(folder, f"{PLANNING}*", after=PLANNING_SECONDS)
     draft = folder / f"{PLANNING}{uuid.uuid4().hex}"
     (draft / PLAN).mkdir(parents=True)
@@ -63,7 +71,21 @@ def plan(folder: Path, config: BulkConfig, *, version: Path, model: str) -> Job:
         _publish(draft / PLAN, folder / PLAN)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        if made:
+            with suppress(OSError):  # it is a job's
+                folder.rmdir()
     return Job.open(folder)
+
+
+def _check_free(folder: Path) -> None:
+    """Raises InputError for a folder in which a job would write over what is not its own."""
+    taken = [name for name in (LISTS, PAGE, SHARDS, RESULTS) if (folder / name).exists()]
+    if taken and not (folder / MANIFEST).exists():  # another process may just have planned
+        raise InputError(
+            expected="an empty folder, or that of a job",
+            found=f"{', '.join(taken)} in {folder}",
+            todo="Give another folder with out=.",
+        )
 
 
 def check_same(job: Job, config: BulkConfig) -> None:

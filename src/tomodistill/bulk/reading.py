@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -85,13 +86,21 @@ def edge_to_read(manifest: Manifest, voxel_spacing: float) -> int:
 
 def _opened(job: Job, planned: NDArray[np.void]) -> VolumeFile:
     path = Path(os.fsdecode(planned["path"].tobytes().rstrip(b"\0")))
+    check = _check_store if path.is_dir() else _check_unchanged
+    check(path, (int(planned["size"]), int(planned["changed"])))
+    return open_volume(path, dataset=job.config.dataset_name)
+
+
+def _check_unchanged(path: Path, planned: tuple[int, int]) -> None:
     try:
         stamp = file_stamp(path)
     except OSError as error:
         raise _refusal("a file that was there when the job was planned", f"none: {path}") from error
-    if stamp != (int(planned["size"]), int(planned["changed"])):
+    if stamp != planned:
         raise _refusal("a file as it was when the job was planned", f"a changed one: {path}")
-    return open_volume(path, dataset=job.config.dataset_name)
+
+
+_check_store = cache(_check_unchanged)  # by each process once: it may be of a million files
 
 
 def _block(job: Job, file: VolumeFile, at: NDArray[np.float64]) -> Block:

@@ -69,7 +69,8 @@ def voxels(
 def _check_unstated(*spacings: NDArray[np.float64]) -> None:
     if not all(np.isnan(spacing).all() for spacing in spacings):
         raise InputError(
-            expected="a tomogram that states its voxel spacing, since its particles are given in Å",
+            expected="a tomogram that states its voxel spacing, since the list counts in Å or in "
+            "voxels whose width it states",
             found="none in its header",
             todo="Give voxel_spacing= in Å.",
         )

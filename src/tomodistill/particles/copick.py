@@ -55,27 +55,47 @@ def read_picks(path: Path) -> ParticleList:
 def write_picks(particles: ParticleList, classified: Classified) -> None:
     """New picks of the user `tomodistill` in the project: for each object those of each class.
 
-    The class is their session, the probability their score. Of these runs and objects, what an
-    earlier classification wrote goes: a particle would stand in two classes.
+    The class is their session, the probability their score. What an earlier classification wrote
+    stays, but for these particles: none stands in two classes.
     """
     table = particles.blocks[particles.block]
     root = _open(_config(particles.path))
     chosen = {_name(picks): picks.points for picks in _chosen(particles.path)}
     names = table[_PICKS].to_numpy(dtype=object)
     points = table[_POINT].astype(int).to_numpy()
-    sets: dict[tuple[str, str, str], list[Any]] = {}
+    sets: dict[tuple[str, str], dict[str, list[Any]]] = {}  # run and object -> class -> points
     for name, point, number, probability in zip(
         names, points, classified.numbers, classified.probabilities, strict=True
     ):
         run, object_name, *_ = name.split(_SEPARATOR)
         scored = chosen[name][point].model_copy(update={"score": float(probability)})
-        sets.setdefault((run, object_name, classified.names[number - 1]), []).append(scored)
-    for run, object_name in {(run, object_name) for run, object_name, _ in sets}:
-        root.get_run(run).delete_picks(object_name=object_name, user_id=_USER)
-    for (run, object_name, session), scored_points in sets.items():
-        picks = root.get_run(run).new_picks(object_name, session, _USER)
-        picks.points = scored_points
+        by_class = sets.setdefault((run, object_name), {})
+        by_class.setdefault(_session(classified.names[number - 1]), []).append(scored)
+    for (run, object_name), by_class in sets.items():
+        _put(root.get_run(run), object_name, by_class)
+
+
+def _put(run: Any, object_name: str, by_class: dict[str, list[Any]]) -> None:
+    classified = {_place(point) for points in by_class.values() for point in points}
+    for before in run.get_picks(object_name=object_name, user_id=_USER):
+        others = [point for point in before.points if _place(point) not in classified]
+        if others:
+            by_class.setdefault(before.session_id, []).extend(others)
+    run.delete_picks(object_name=object_name, user_id=_USER)
+    for session, points in by_class.items():
+        picks = run.new_picks(object_name, session, _USER)
+        picks.points = points
         picks.store()
+
+
+def _session(name: str) -> str:
+    """A class's name in signs that copick allows: not_classified is not-classified."""
+    escape = importlib.import_module("copick.util.escape")
+    return str(escape.sanitize_name(name, suppress_warnings=True))
+
+
+def _place(point: Any) -> tuple[float, float, float]:
+    return point.location.x, point.location.y, point.location.z
 
 
 def _chosen(path: Path) -> list[Any]:

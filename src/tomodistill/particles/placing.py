@@ -17,6 +17,7 @@ from tomodistill.tomograms.boxes import BoxFile, listed_boxes
 from tomodistill.tomograms.files import open_tomogram
 from tomodistill.tomograms.finding import find_tomograms
 from tomodistill.tomograms.relion import FoundTomogram
+from tomodistill.tomograms.volume_file import naming
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,14 @@ def _in_tomograms(particles: ParticleList, options: SourceOptions, known: KnownS
     files = tuple(_tomogram(found[name], options, known) for name in names)
     at = np.empty((len(particles), 3))
     for tomogram, rows in zip(files, rows_by_file(file), strict=True):
-        at[rows] = voxels(
-            particles.positions,
-            rows,
-            shape=tomogram.shape,
-            voxel_spacing=tomogram.voxel_spacing or np.nan,
-            options=options.coordinates(),
-        )
+        with naming(tomogram.path):
+            at[rows] = voxels(
+                particles.positions,
+                rows,
+                shape=tomogram.shape,
+                voxel_spacing=tomogram.voxel_spacing or np.nan,
+                options=options.coordinates(),
+            )
     return Placed(files, file.astype(np.int64), at)
 
 
@@ -103,8 +105,8 @@ def _in_boxes(particles: ParticleList, options: SourceOptions, known: KnownSpaci
         raise InputError(
             expected="a list that names 3-D boxes (rlnImageName), or tomograms=",
             found=f"{what} in {particles.path} ({particles.dialect})",
-            todo="Give the tomograms to crop from with tomograms=FOLDER, or extract 3-D "
-            "subtomograms.",
+            todo="Give the tomograms to crop from, tomograms=FOLDER or RELION's tomograms.star, or "
+            "extract 3-D subtomograms.",
         )
     beside = particles.path.parent
     boxes = listed_boxes(particles.images, beside=beside, dataset=options.dataset_name)

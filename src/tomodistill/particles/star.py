@@ -74,11 +74,14 @@ def _blocks(path: Path) -> dict[str, pd.DataFrame]:
     except (RuntimeError, ValueError):  # odd ones, or the mark with which editors on Windows begin
         text = _ODD.sub(lambda odd: f"&#{ord(odd[0])};", path.read_text("utf-8-sig"))
         tables = _tables(gemmi.cif.read_string(text))
-        return {name: table.map(_with_odd) for name, table in tables.items()}
+        return {
+            _with_odd(name): table.map(_with_odd).rename(columns=_with_odd)
+            for name, table in tables.items()
+        }
 
 
-def _with_odd(cell: str) -> str:
-    return _NUMBERED.sub(lambda number: chr(int(number[1])), cell)
+def _with_odd(text: str) -> str:
+    return _NUMBERED.sub(lambda number: chr(int(number[1])), text)
 
 
 def _tables(document: gemmi.cif.Document) -> dict[str, pd.DataFrame]:

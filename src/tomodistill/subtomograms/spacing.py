@@ -29,6 +29,6 @@ def spanning_edge(box: int, *, box_spacing: float, voxel_spacing: float) -> floa
         raise InputError(
             expected=f"a voxel spacing of {box_spacing} Å or less",
             found=f"{voxel_spacing:.3f} Å",
-            todo="Extract the subtomograms from a less binned tomogram, or correct voxel_spacing.",
+            todo="Take subtomograms of a less binned tomogram, or correct voxel_spacing.",
         )
     return box * (box_spacing / voxel_spacing)

@@ -113,7 +113,8 @@ def _there(names: list[str], folder: Path) -> Iterator[Path]:
         raise InputError(
             expected=f"the files that the list in {folder} names",
             found=f"none of {few(missing)}, here or in a folder above it",
-            todo="Run from the folder that the names count from, or give the tomograms.",
+            todo="Put them where the names say, counted from the list's folder or one above it, or "
+            "give the tomograms to crop from, tomograms=.",
         )
     return (path for path in paths.values() if path)
 

@@ -65,7 +65,8 @@ def _by_name(names: list[str], where: str) -> dict[str, FoundTomogram]:
 
 def _own(names: list[str], files: list[Path]) -> dict[str, _Ranks]:
     """The files that fit each name, and no longer one: TS_1_b.mrc is that of TS_1_b."""
-    ranks = {name: _ranks(name, files) for name in names}
+    called = [(path, path.name) for path in files]  # once: there may be thousands of names
+    ranks = {name: _ranks(name, called) for name in names}
     longest: dict[Path, int] = {}
     for name, ranked in ranks.items():
         longest |= {path: max(len(_key(name)), longest.get(path, 0)) for path in ranked}
@@ -75,9 +76,9 @@ def _own(names: list[str], files: list[Path]) -> dict[str, _Ranks]:
     }
 
 
-def _ranks(name: str, files: list[Path]) -> _Ranks:
+def _ranks(name: str, files: list[tuple[Path, str]]) -> _Ranks:
     key = _key(name)  # sought first: of ten thousand files few have it
-    near = (path for path in files if key in path.name)
+    near = [path for path, called in files if key in called]
     return {path: rank for path in near if (rank := _rank(name, path)) is not None}
 
 

@@ -25,7 +25,7 @@ def named_files(where: str, *, deep: bool = False) -> list[Path]:
             raise InputError(
                 expected="volume files",
                 found=f"none: {Path(part).absolute()}",
-                todo="Correct the name of the file, folder or pattern.",
+                todo="Correct the name of the file, folder or pattern (folders within: */*.mrc).",
             )
         found |= dict.fromkeys(files)
     return list(found)

@@ -1,6 +1,7 @@
 """An opened volume file: an array that is read where it is sliced, and what the file says of it."""
 
 import math
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from tomodistill.tomograms.chunks import ByChunks
 Holds = Literal["volume", "volumes", "images"]
 _SLICES = 3  # axes of a volume
 _LONGEST = 300  # characters of a list of arrays
+_CHUNK_ERRORS = (*HDF5_ERRORS, EOFError, zlib.error)  # Zarr's gzip raises these two as well
 
 
 class Lazy(Protocol):
@@ -52,7 +54,7 @@ class VolumeFile:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """For what slices the array. Raises InputError for a damaged chunk, met only then."""
-        with parsed(self.path, "volume file", HDF5_ERRORS):
+        with parsed(self.path, "volume file", _CHUNK_ERRORS):
             yield
 
     def __enter__(self) -> Self:
@@ -156,17 +158,27 @@ def parsed(
     path: Path, kind: str, faults: tuple[type[Exception], ...] = (Exception,)
 ) -> Iterator[None]:
     """Whatever a library's parser raises within the block (`faults`) leaves it as InputError: a
-    damaged file makes it raise nearly anything. InputError that does not name the file does so.
+    damaged file makes it raise nearly anything. InputError names the file.
     """
+    try:
+        with naming(path):
+            yield
+    except InputError:
+        raise
+    except faults as error:
+        todo = "Copy or make it again."
+        raise refusal(path, f"a whole {kind}", f"a broken one ({error})", todo) from error
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """InputError that does not name the file, of which the block speaks, does so."""
     try:
         yield
     except InputError as error:
         if str(path) in error.found:
             raise
         raise refusal(path, error.expected, error.found, error.todo) from error
-    except faults as error:
-        todo = "Copy or make it again."
-        raise refusal(path, f"a whole {kind}", f"a broken one ({error})", todo) from error
 
 
 def refusal(path: Path, expected: str, found: str, todo: str) -> InputError:

@@ -216,5 +216,7 @@ def _mirror_stage(client: MlflowClient, version: str) -> None:
 
 def _missing(uri: str, found: str) -> NoSuchVersion:
     return NoSuchVersion(
-        expected=f"a model version at {uri}", found=found, todo="See what there is: mlflow ui"
+        expected=f"a model version at {uri}",
+        found=found,
+        todo="`mlflow run . -e distill` makes one, `-e promote` puts it in production",
     )
