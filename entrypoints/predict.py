@@ -27,6 +27,7 @@ from tomodistill.bulk.spent import note_time
 from tomodistill.errors import InputError
 from tomodistill.particles.options import NONE
 from tomodistill.scales import AUTO
+from tomodistill.tomograms.named import by_comma
 from tomodistill.tracking.records import log_config, log_file, log_metrics, log_tags
 from tomodistill.tracking.registry import download, resolve
 from tomodistill.tracking.runs import Run, phase_run, take_over_run
@@ -89,8 +90,7 @@ def _whole(names: str) -> str:
     """Absolute paths and patterns of those by comma."""
     if names == NONE:
         return NONE
-    given = filter(None, map(str.strip, names.split(",")))
-    return ",".join(f"{Path(name).absolute()}" for name in given)
+    return ",".join(f"{Path(name).absolute()}" for name in by_comma(names))
 
 
 def _folder(out: str, config: BulkConfig) -> Path:

@@ -100,6 +100,11 @@ def test_classes_become_picks_of_our_own(project: Path, tmp_path: Path) -> None:
     write_classified(particles, again, tmp_path / "out")
     assert scores(project) == {"unknown": [0.75, 0.5, 1.0]}  # each particle in one class
 
+    lost = Classified(classified.names, np.array([3]), np.array([0.25]), None)
+    write_classified(read_particles(Path(f"{project}?user=tomodistill")), again, tmp_path / "ours")
+    write_classified(read_particles(Path(f"{project}?user=bob")), lost, tmp_path / "bob")
+    assert scores(project) == {"unknown": [0.75, 0.5], "not-classified": [0.25]}
+
 
 def scores(project: Path) -> dict[str, list[float]]:
     root: Any = pytest.importorskip("copick").from_file(str(project))

@@ -119,9 +119,11 @@ def test_a_list_per_class_and_a_csv(shared: Path, tmp_path: Path) -> None:
 
 def test_cells_that_cif_does_not_know_come_back_as_they_stood(tmp_path: Path) -> None:
     path = write_list(tmp_path, "relion5", turned="rlnA $HOME/b$ rlnB Größe/&#65; rlnC 'ü'")
-    path.write_text(f"data_general\n\n{path.read_text()}")
+    path.write_text(f"data_général\n\n_été 1\n\n{path.read_text()}")
     written = write_classified(read_particles(path), classified(1), tmp_path / "out")[0]
-    row = read_particles(written).blocks["particles"].iloc[0]
+    blocks = read_particles(written).blocks
+    assert list(blocks["général"]) == ["été"]
+    row = blocks["particles"].iloc[0]
     assert list(row[["rlnA", "rlnB", "rlnC"]]) == ["$HOME/b$", "Größe/&#65;", "'ü'"]
     assert "$HOME/b$\tGröße/&#65;\t" in written.read_text()
 

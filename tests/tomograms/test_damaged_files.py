@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from zarr.codecs import GzipCodec
 
 from tests.subtomograms.volume_bodies import counting, mrc_bytes, npy_bytes
 from tests.tomograms.tomogram_files import EVERY, gzipped
@@ -110,7 +111,12 @@ def test_a_damaged_chunk_is_told_when_it_is_read(tmp_path: Path) -> None:
     for chunk in (tmp_path / "one.zarr/c").rglob("0"):
         if chunk.is_file():
             chunk.write_bytes(b"damaged")
-    for name in ("one.zarr", "one.h5"):
+    zarr.create_array(
+        tmp_path / "cut.zarr", data=counting(), chunks=counting().shape, compressors=GzipCodec()
+    )
+    (chunk,) = (path for path in (tmp_path / "cut.zarr/c").rglob("0") if path.is_file())
+    chunk.write_bytes(chunk.read_bytes()[:50])
+    for name in ("one.zarr", "one.h5", "cut.zarr"):
         with (
             open_volume(tmp_path / name) as file,
             pytest.raises(InputError, match=f"a whole volume file; found a broken one .*{name}"),

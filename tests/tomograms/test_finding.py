@@ -56,6 +56,8 @@ def test_patterns_files_by_comma_and_the_only_file(tmp_path: Path) -> None:
     assert found(["TS_2", "TS_1"], f"{folder}/b/*.mrc", folder) == ["b/TS_2.mrc", "b/TS_1.mrc"]
     where = f"{folder}/a/TS_1.mrc,{folder}/b/TS_2.mrc"
     assert found(["TS_1", "TS_2"], where, folder) == ["a/TS_1.mrc", "b/TS_2.mrc"]
+    longer = ",".join([where] * 100)  # than the name of any file
+    assert found(["TS_1", "TS_2"], longer, folder) == ["a/TS_1.mrc", "b/TS_2.mrc"]
     assert found(["anything"], folder / "a/TS_1.mrc", folder) == ["a/TS_1.mrc"]
 
 

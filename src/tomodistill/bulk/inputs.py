@@ -27,6 +27,7 @@ from tomodistill.particles.placing import (
 from tomodistill.particles.reading import FOREIGN, LIST_SUFFIXES, read_particles
 from tomodistill.tomograms.boxes import box_files
 from tomodistill.tomograms.files import is_volume_name
+from tomodistill.tomograms.named import by_comma
 from tomodistill.tomograms.ome_zarr import is_zarr
 from tomodistill.tomograms.stamps import file_stamp
 
@@ -59,7 +60,7 @@ def read_inputs(config: BulkConfig) -> Iterator[Input]:
 
     Raises InputError for what is not there, cannot be read, or does not lie in its tomogram.
     """
-    names = [name.strip() for name in config.particles.split(",") if name.strip()]
+    names = by_comma(config.particles)
     if names in ([], [NONE]):
         raise InputError(
             expected="particles: particle lists or boxes",

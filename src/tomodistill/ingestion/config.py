@@ -10,6 +10,7 @@ from tomodistill.errors import InputError
 from tomodistill.particles.options import AUTO, NONE, SourceOptions
 from tomodistill.particles.placing import KnownSpacing
 from tomodistill.subtomograms.items import Storage
+from tomodistill.tomograms.named import by_comma
 
 UNKNOWN = "unknown"
 _NUMBERS = ("box", "voxel_spacing", "file_spacing", "seed")
@@ -53,7 +54,7 @@ class Ingestion(SourceOptions):
     @property
     def source(self) -> str:
         """What is ingested, wherever it lies."""
-        return ", ".join(Path(part).name for part in self.particles.split(","))
+        return ", ".join(Path(part).name for part in by_comma(self.particles))
 
     @property
     def names(self) -> dict[str, str] | None:

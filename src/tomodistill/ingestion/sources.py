@@ -1,5 +1,6 @@
 """Experimental subtomograms as people have them: folders of boxes, and particle lists."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from glob import glob
@@ -23,6 +24,7 @@ from tomodistill.particles.placing import Placed, box_volumes, in_stack
 from tomodistill.particles.reading import FOREIGN, LIST_SUFFIXES, read_particles
 from tomodistill.tomograms.boxes import BoxFile, box_files
 from tomodistill.tomograms.files import is_volume_name
+from tomodistill.tomograms.named import by_comma
 from tomodistill.tomograms.ome_zarr import is_zarr
 
 UNLABELLED_FOLDER = "unlabelled"  # beside those of the classes
@@ -43,14 +45,13 @@ def find_subtomograms(config: Ingestion) -> Found:
         )
     if lists := _lists(config.particles):
         return find_listed([read_particles(each) for each in lists], config)
-    folders = _folders(path) if path.is_dir() and not is_zarr(path) else []
+    folders = _folders(path) if os.path.isdir(path) and not is_zarr(path) else []
     return _of_classes(path, folders, config) if folders else _unlabelled(config)
 
 
 def _lists(particles: str) -> list[Path]:
     """The particle lists that names and patterns by comma stand for; none where any is not one."""
-    names = filter(None, map(str.strip, particles.split(",")))
-    paths = [Path(path) for name in names for path in sorted(glob(name)) or [name]]
+    paths = [Path(path) for name in by_comma(particles) for path in sorted(glob(name)) or [name]]
     are_lists = (
         path.suffix.partition("?")[0] in (*LIST_SUFFIXES, *FOREIGN)  # ? picks of a copick project
         and not path.is_dir()

@@ -11,6 +11,12 @@ from tomodistill.tomograms.files import is_volume_name
 from tomodistill.tomograms.ome_zarr import is_zarr
 
 
+def by_comma(where: str) -> list[str]:
+    """Names and patterns; what is there as it stands may have commas in its own name."""
+    parts = [where] if os.path.exists(where) else where.split(",")  # Path raises for a long list
+    return [part.strip() for part in parts if part.strip()]
+
+
 def named_files(where: str, *, deep: bool = False) -> list[Path]:
     """Volume files in the natural order of their names: those of a folder, with `deep` of folders
     in it too, and of files and patterns by comma.
@@ -18,8 +24,7 @@ def named_files(where: str, *, deep: bool = False) -> list[Path]:
     Raises InputError for a part of `where` that names none.
     """
     found: dict[Path, None] = {}
-    parts = [where] if Path(where).exists() else filter(None, map(str.strip, where.split(",")))
-    for part in parts:
+    for part in by_comma(where) or [where]:
         files = sorted(_of_part(part, deep), key=_natural)
         if not files:
             raise InputError(
