@@ -43,7 +43,7 @@ def test_headers_that_disagree_need_a_word(tmp_path: Path, version: Path) -> Non
     with pytest.raises(InputError, match="dark in some headers and bright in others"):
         decided(tmp_path, version)
     facts = decided(tmp_path, version, contrast="bright")
-    assert (facts.contrast, facts.contrast_from) == ("bright", "given")
+    assert (facts.contrast, facts.contrast_from) == ("bright", "the flag")
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_every_particle_has_its_place_by_tomogram(tmp_path: Path, version: Path)
             order.append(row)
     assert sorted(order) == [*range(20)]
     assert job.facts.voxel_spacing == SPACING
-    assert (job.facts.contrast, job.facts.contrast_from) == ("dark", "given")
+    assert (job.facts.contrast, job.facts.contrast_from) == ("dark", "the flag")
 
 
 def test_the_same_flags_go_on_and_others_do_not(tmp_path: Path, version: Path) -> None:

@@ -34,7 +34,7 @@ class Scripted:
         if self.fails.get(shard, 0):
             self.fails[shard] -= 1
             return Outcome(shard, fault="ValueError: torn", lost=self.lost)
-        return Outcome(shard, items=10)
+        return Outcome(shard)
 
     def close(self) -> None: ...
 

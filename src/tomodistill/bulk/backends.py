@@ -17,7 +17,6 @@ class Outcome:
     fault: str = ""  # why it failed, in a line; "": it stands in the job folder
     full: bool = False  # it failed because a disk is: nothing will succeed
     lost: bool = False  # whoever computed it is gone, perhaps by no fault of the shard
-    items: int = 0  # particles that were classified
     seconds: Mapping[str, float] = field(default_factory=dict)  # by step: read, prepare, ...
 
 

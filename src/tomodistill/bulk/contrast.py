@@ -27,7 +27,7 @@ def decide_contrast(job: Job, stated: set[Contrast | None]) -> Facts:
         return _voted(job)
     given = job.config.contrast != AUTO
     return replace(
-        job.facts, contrast=contrast, contrast_from="given" if given else "the files' headers"
+        job.facts, contrast=contrast, contrast_from="the flag" if given else "the files' headers"
     )
 
 

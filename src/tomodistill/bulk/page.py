@@ -41,7 +41,7 @@ def write_page(job: Job, gathered: Gathered, completed: Completed) -> Path:
         examples=shown,
         averages=means,
         warnings=found,
-        timed=spent.particles,
+        timed=min(spent.particles, job.particles),  # tasks of one part both count its own
         wall=spent.wall,
         seconds=spent.by_step,
         model={"version": job.model, "engine": "; ".join(completed.merged.made_by)},

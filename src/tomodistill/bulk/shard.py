@@ -39,7 +39,7 @@ def compute_shard(folder: Path, shard: int) -> Outcome:
     began = time.perf_counter()
     write_results(path, results, job=job.digest, shard=shard)
     seconds["write"] += time.perf_counter() - began
-    return Outcome(shard, items=len(results.rows), seconds=dict(seconds))
+    return Outcome(shard, seconds=dict(seconds))
 
 
 def _opened(folder: Path) -> Job:

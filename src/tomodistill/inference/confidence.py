@@ -131,7 +131,7 @@ def _refusal(expected: str, found: str) -> InputError:
     return InputError(
         expected=f"priors: {expected}",
         found=found,
-        todo="For example priors=ribosome:0.6,proteasome:0.1",
+        todo="Give shares of such classes, as priors=NAME:0.6,OTHER:0.1",
     )
 
 
