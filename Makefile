@@ -18,7 +18,7 @@ demo: setup ## from nothing to a prediction served by a promoted student
 	@$(activate) && python tools/demo.py
 
 test: lint ## every check: lint, then the tests
-	@$(activate) && pytest -n logical --maxprocesses 4 --dist loadfile
+	@$(activate) && pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## ruff (rules, format) and mypy
 	@$(activate) && ruff check . && ruff format --check . && mypy

@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # Keras takes ten seconds to import: only fixtures that need 
 ROOT = Path(__file__).parent.parent
 BOX = 8  # voxels of the tiny set
 CLASS_NAMES = ("ribosome", "proteasome", "chaperonin")
+# Files of a minute that no two workers can share: begun last, they would keep one alone.
+LONGEST = ("test_faults.py", "test_readme.py", "test_search.py", "test_two_at_once.py")
 # The user's own store and data: no test may find them, or write to them.
 USERS = (
     "MLFLOW_EXPERIMENT_ID",
@@ -36,6 +38,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Keras reads TensorFlow's variables with np.array, which NumPy 2 deprecates for them.
     message = "__array__ implementation doesn't accept a copy keyword"
     config.addinivalue_line("filterwarnings", f"ignore:{message}:DeprecationWarning")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)  # stable: the others stay in order
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,9 @@ from tomodistill.subtomograms.dataset import SubtomogramSet, open_set
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE_CLASSES = ("clpp", "groel", "rubisco")
+# The loop sooner, for processes: small boxes, whose noise needs no measuring; who learns from them.
+SMALL = ["--scale", "smoke", "--recipe", "convolution", "--box", "16", "--voxel_spacing", "17"]
+SMALL_STUDENT = [*SMALL, "--student", "f1"]
 PATIENCE = 120  # seconds: on two busy cores TensorFlow alone takes thirty to import
 
 

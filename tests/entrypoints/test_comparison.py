@@ -11,6 +11,7 @@ from mlflow.tracking import MlflowClient
 
 from entrypoints import compare, distill, main
 from entrypoints.__main__ import main as entry
+from tests.entrypoints.conftest import store_in
 from tests.processes import working_in
 from tomodistill.tracking.pages import VIEW_KEY
 from tomodistill.tracking.results import find_results
@@ -19,13 +20,12 @@ COMMAND = ["--scale", "smoke", "--students", "s2,s3"]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(taught):
     """A comparison interrupted after two of four students, then finished.
 
     Yields the trainings before the interruption, and the runs of `main` after the second time.
     """
-    folder = tmp_path_factory.mktemp("comparison")
-    with working_in(folder, f"sqlite:///{folder}/mlflow.db"), pytest.MonkeyPatch.context() as patch:
+    with working_in(taught, store_in(taught)), pytest.MonkeyPatch.context() as patch:
         patch.setattr(main, "ensure_student", stop_after(2))
         with pytest.raises(KeyboardInterrupt):
             main.main(COMMAND)

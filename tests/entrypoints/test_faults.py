@@ -12,10 +12,9 @@ from mlflow.entities import LoggedModelStatus
 from mlflow.tracking import MlflowClient
 
 from entrypoints import distill, status
-from tests.processes import environment, wait_for, working_in
+from tests.processes import SMALL, SMALL_STUDENT, environment, wait_for, working_in
 from tomodistill.tracking.registry import STUDENTS
 
-SMOKE = ["--scale", "smoke"]
 PHASES = ("simulate", "teacher", "soft_labels", "distill")
 GOES_ON = "the same command continues with what is missing\n"
 
@@ -52,9 +51,9 @@ def scratch(tmp_path):
         yield tmp_path
 
 
-def strike(number, target, nth=1, *, command=("distill",)):
+def strike(number, target, nth=1, *, command=("distill", *SMALL_STUDENT)):
     """Exit code and messages of an entry point that a signal hits at a call of `target`."""
-    struck = [sys.executable, "struck.py", target, str(nth), str(int(number)), *command, *SMOKE]
+    struck = [sys.executable, "struck.py", target, str(nth), str(int(number)), *command]
     done = subprocess.run(
         struck,
         env=environment(mlflow.get_tracking_uri()),
@@ -99,7 +98,7 @@ def processes_here(folder):
 
 
 def test_ctrl_c_while_workers_simulate_is_one_line(scratch):
-    many = ("simulate", "--items", "192")  # so late that every worker works
+    many = ("simulate", *SMALL, "--items", "192")  # so late that every worker works
     code, said = strike(
         signal.SIGINT, "tomodistill.subtomograms.dataset._check", nth=150, command=many
     )
@@ -140,7 +139,7 @@ def test_a_distillation_struck_ever_later_goes_on_where_it_was(scratch, capsys):
     assert MlflowClient().search_model_versions(f"name = '{STUDENTS}'") == []
     assert marked(capsys) == 1
 
-    distill.main(SMOKE)
+    distill.main(SMALL_STUDENT)
     assert marked(capsys) == 0
     assert states() == {
         "simulate": ["KILLED", "FINISHED", "FINISHED"],  # the last: held-out classes

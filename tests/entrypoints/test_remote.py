@@ -13,13 +13,20 @@ from mlflow.tracking import MlflowClient
 
 from entrypoints import distill, promote, rollback, status
 from tests import processes
-from tests.processes import entry_point, environment, post, the_set, wait_for, working_in
+from tests.processes import (
+    SMALL_STUDENT,
+    entry_point,
+    environment,
+    post,
+    the_set,
+    wait_for,
+    working_in,
+)
 from tomodistill.distillation.soft_labels import read_soft_labels
 from tomodistill.inference.classifier import Classifier
 from tomodistill.inference.version import MANIFEST, file_digest
 from tomodistill.tracking.registry import DIGEST_TAG, STUDENTS, download, in_production, resolve
 
-SMOKE = ["--scale", "smoke"]
 GATES_OFF = ["--min_speedup", "0", "--min_accuracy_rate", "0"]
 
 
@@ -33,7 +40,7 @@ def server(tmp_path_factory):
 def first(server, tmp_path_factory):
     """Folder of the client that made the set, the teacher, its soft labels and student 1."""
     folder = tmp_path_factory.mktemp("first")
-    command = entry_point("distill", *SMOKE)
+    command = entry_point("distill", *SMALL_STUDENT)
     subprocess.run(command, env=environment(server), cwd=folder, check=True)
     return folder
 
@@ -43,7 +50,7 @@ def second(server, first, tmp_path_factory):
     """This process as another client, that starts with an empty folder and made student 2."""
     folder = tmp_path_factory.mktemp("second")
     with working_in(folder, server):
-        distill.main([*SMOKE, "--student_seed", "1"])
+        distill.main([*SMALL_STUDENT, "--student_seed", "1"])
         yield folder
 
 

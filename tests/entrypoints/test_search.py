@@ -14,6 +14,7 @@ from entrypoints import search, trials
 from entrypoints.__main__ import main as entry
 from entrypoints.distill import FLAGS as OF_DISTILL
 from entrypoints.flags import scale_from
+from tests.entrypoints.conftest import store_in
 from tests.processes import stop_after, working_in
 from tomodistill.evaluation.pareto import Point
 from tomodistill.evaluation.search import Search
@@ -27,16 +28,15 @@ COMMAND = ["search", *GIVEN, "--minutes", "60", "--trials", f"{TRIALS}"]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(taught):
     """s1 distilled before, then a search that was stopped in its third trial and finished."""
-    folder = tmp_path_factory.mktemp("search")
-    with working_in(folder, f"sqlite:///{folder}/mlflow.db"), pytest.MonkeyPatch.context() as patch:
+    with working_in(taught, store_in(taught)), pytest.MonkeyPatch.context() as patch:
         assert entry(["distill", *GIVEN, "--student", "s1"]) == 0
         patch.setattr(trials, "train_student", stop_after(2, trials.train_student))
         assert entry(COMMAND) == 128 + signal.SIGINT
         patch.undo()
         assert entry(COMMAND) == 0
-        yield folder
+        yield taught
 
 
 def runs(phase, status="FINISHED"):

@@ -127,8 +127,9 @@ def test_too_few_items_are_told_before_a_run_is_opened():
 
 
 @pytest.mark.parametrize("snr", [0.05, 1.0])
-def test_the_snr_of_a_tilt_series_is_measured_and_is_the_one_asked_for(snr):
+def test_the_snr_of_a_tilt_series_is_measured_and_is_the_one_asked_for(snr, monkeypatch):
     """Noise is that of the items, clean or dirty; the signal is better known than from these."""
+    monkeypatch.setattr(preview, "_PREVIEWED", 64)
     dirt = {"neighbours": "0.5", "membranes": "0.3", "gold": "0.3", "none": "1", "items": "32"}
     _, metrics = recorded(recipe="tilt_series", snr=str(snr), **dirt)
     assert metrics["snr/full_band"] == pytest.approx(snr, rel=0.02)
@@ -162,6 +163,7 @@ def test_a_picture_draws_each_item_once(monkeypatch):
     monkeypatch.setattr(
         preview.Simulator, "_draw", lambda self, item: drawn.append(item) or draw(self, item)
     )
+    monkeypatch.setattr(preview, "_PREVIEWED", 64)
     config = configure("smoke", FEW).simulation
     preview._preview(preview.maker(config, simulate.structures_of(config))())
     assert len(drawn) == len(set(drawn)) == 3 * 22

@@ -14,6 +14,7 @@ from entrypoints import sweep, trials
 from entrypoints.__main__ import main as entry
 from entrypoints.distill import FLAGS as OF_DISTILL
 from entrypoints.flags import parse_flags, scale_from
+from tests.entrypoints.conftest import store_in
 from tests.processes import stop_after, working_in
 from tomodistill.errors import InputError
 from tomodistill.evaluation.sweep import CONTROL, Settings
@@ -27,15 +28,14 @@ TRIALS = 2 * (1 + 2 * 3)
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(taught):
     """A sweep that was stopped before its sixth trial, then finished."""
-    folder = tmp_path_factory.mktemp("sweep")
-    with working_in(folder, f"sqlite:///{folder}/mlflow.db"), pytest.MonkeyPatch.context() as patch:
+    with working_in(taught, store_in(taught)), pytest.MonkeyPatch.context() as patch:
         patch.setattr(trials, "train_student", stop_after(5, trials.train_student))
         assert entry(["sweep", *COMMAND]) == 128 + signal.SIGINT
         patch.undo()
         assert entry(["sweep", *COMMAND]) == 0
-        yield folder
+        yield taught
 
 
 def runs(phase, status="FINISHED"):

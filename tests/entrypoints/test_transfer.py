@@ -14,6 +14,7 @@ from entrypoints.__main__ import main as entry
 from entrypoints.simulate import ensure_set
 from entrypoints.transfer import transfer_sets
 from entrypoints.upstream import as_trained, ensure_upstream
+from tests.entrypoints.conftest import store_in
 from tests.processes import working_in
 from tomodistill.distillation.config import StudentConfig
 from tomodistill.errors import InputError
@@ -48,10 +49,9 @@ def write(name, header, items, **options):
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
+def data(taught):
     """The set; beside it lies one of five volumes of which nothing is known but their tilts."""
-    folder = tmp_path_factory.mktemp("transfer")
-    with working_in(folder, f"sqlite:///{folder}/mlflow.db"):
+    with working_in(taught, store_in(taught)):
         data = ensure_set(scale_of())
         foreign = replace(data.header, set_id="tomogram", class_names=("unknown",))
         volumes = np.random.default_rng(5).normal(size=(UNLABELLED, *[27] * 3)).astype(np.float32)

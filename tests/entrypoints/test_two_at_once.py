@@ -10,11 +10,19 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from entrypoints import soft_labels
-from tests.processes import PATIENCE, entry_point, environment, running, the_set, working_in
+from tests.processes import (
+    PATIENCE,
+    SMALL,
+    SMALL_STUDENT,
+    entry_point,
+    environment,
+    running,
+    the_set,
+    working_in,
+)
 from tomodistill.inference.version import MANIFEST, file_digest
 from tomodistill.tracking.registry import DIGEST_TAG, STUDENTS, download, resolve
 
-SMOKE = ["--scale", "smoke"]
 EPOCHS = 3
 SEEDS = ("0", "1")
 UPSTREAM = ("simulate", "teacher", "soft_labels")
@@ -27,7 +35,7 @@ def outcomes(tmp_path_factory):
     store = f"sqlite:///{folder}/mlflow.db"
     made = [sys.executable, "-m", "mlflow", "experiments", "search"]  # as setup.sh does
     subprocess.run(made, env=environment(store), check=True, capture_output=True)
-    of_each = [*SMOKE, "--student_epochs", str(EPOCHS), "--student_seed"]
+    of_each = [*SMALL_STUDENT, "--student_epochs", str(EPOCHS), "--student_seed"]
     options = {"env": environment(store), "cwd": folder}
     with (
         running(entry_point("distill", *of_each, SEEDS[0]), **options) as one,
@@ -116,7 +124,7 @@ def test_what_they_made_is_found_again(outcomes):
     before = {phase: len(runs(phase)) for phase in UPSTREAM}
     # One waited for the other. A second set: the held-out classes.
     assert before == {"simulate": 2, "teacher": 1, "soft_labels": 1}
-    soft_labels.main(SMOKE)
+    soft_labels.main(SMALL)
     assert {phase: len(runs(phase)) for phase in UPSTREAM} == before
 
 

@@ -34,9 +34,17 @@ def test_every_box_of_a_convolution_has_the_snr_asked_for(structures, snr, tilts
         assert measured == pytest.approx(snr, rel=0.05)
 
 
-@pytest.mark.parametrize(("label", "snr"), [(0, 0.05), (1, 0.5), (2, 2.0)])
-@pytest.mark.parametrize("tilts", [(-60.0, 60.0), (-76.0, 47.0), (-40.0, 40.0)])
-@pytest.mark.parametrize("box", [24, 33])
+@pytest.mark.parametrize(  # each value with each box, and neighbours in other company there
+    ("label", "snr", "tilts", "box"),
+    [
+        (0, 0.05, (-60.0, 60.0), 24),
+        (1, 0.5, (-76.0, 47.0), 24),
+        (2, 2.0, (-40.0, 40.0), 24),
+        (0, 2.0, (-76.0, 47.0), 33),
+        (1, 0.05, (-40.0, 40.0), 33),
+        (2, 0.5, (-60.0, 60.0), 33),
+    ],
+)
 def test_a_tilt_series_has_the_snr_asked_for_in_the_mean(structures, label, snr, tilts, box):
     """Measured in finished volumes: what is not the particle is noise."""
     config = replace(
