@@ -7,7 +7,7 @@ import numpy as np
 from inference_turns import Case, Key
 
 from tomodistill.inference.engines import REFERENCE, Array
-from tomodistill.inference.openvino_engine import installed, openvino
+from tomodistill.inference.openvino_engine import core, installed, openvino
 
 PRODUCT, COPY = "product", "copy"  # measures
 SIZES = {"cpu": (1024, 2048, 3072), "gpu": (4096, 8192, 16384)}  # rows of a square matrix
@@ -56,7 +56,7 @@ def _openvino(a: Array, b: Array, precision: str) -> Callable[[], float]:
     left = ops.parameter(a.shape, np.float32)
     model = openvino().Model([ops.matmul(left, ops.constant(b), False, False)], [left])
     hint = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}[precision]
-    compiled = openvino().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
+    compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": hint})
     request = compiled.create_infer_request()
     request.set_input_tensor(openvino().Tensor(a, shared_memory=True))
 

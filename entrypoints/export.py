@@ -20,7 +20,7 @@ from tomodistill.errors import InputError
 from tomodistill.inference.classifier import SELF_TEST_TOLERANCE
 from tomodistill.inference.engines import Array
 from tomodistill.inference.gate import probability_difference
-from tomodistill.inference.openvino_engine import GRAPH, WEIGHTS, OpenVINOEngine, openvino
+from tomodistill.inference.openvino_engine import GRAPH, WEIGHTS, OpenVINOEngine, core
 from tomodistill.inference.version import (
     PROBE,
     PROBE_LOGITS,
@@ -120,7 +120,7 @@ def _add_what_goes_with_it(out: Path, folder: Path, manifest: Manifest) -> None:
 
 def _input_shape(written: Path) -> str:
     """As the file has it, with a channel axis or without; OpenVINO reads ONNX too."""
-    _, *axes = openvino().Core().read_model(written).input(0).partial_shape
+    _, *axes = core().read_model(written).input(0).partial_shape
     return ", ".join(["n", *map(str, axes)])
 
 

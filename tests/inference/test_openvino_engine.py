@@ -75,8 +75,7 @@ def test_the_precision_is_what_was_asked_for(
 
 def test_only_native_precisions_are_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     core = SimpleNamespace(get_property=lambda *_: ["FP32", "INT8", "BIN"])
-    library = SimpleNamespace(Core=lambda: core)
-    monkeypatch.setattr(openvino_engine, "openvino", lambda: library)
+    monkeypatch.setattr(openvino_engine, "core", lambda: core)
     assert precisions() == ("float32",)
     core.get_property = lambda *_: ["FP16", "BF16", "FP32"]
     assert precisions() == ("float32", "bfloat16", "float16")
@@ -127,3 +126,22 @@ def test_nothing_is_sent_to_its_makers_or_written_at_home(
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
     assert list(home.iterdir()) == []
+
+
+def test_a_signal_is_heard_when_engines_are_gone(openvino_folder: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\n"
+        "from tomodistill.inference.openvino_engine import OpenVINOEngine\n"
+        "one, two = (OpenVINOEngine(Path(sys.argv[1])) for _ in range(2))\n"
+        "del one\ndel two\n"
+        "signal.signal(signal.SIGINT, lambda *_: print('heard'))\n"
+        "os.kill(os.getpid(), signal.SIGINT)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(openvino_folder / GRAPH)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr

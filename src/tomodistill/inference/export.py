@@ -9,7 +9,7 @@ import onnx
 
 from tomodistill.inference.engines import Array
 from tomodistill.inference.onnx_graph import INPUT, onnx_model
-from tomodistill.inference.openvino_engine import GRAPH, WEIGHTS, openvino
+from tomodistill.inference.openvino_engine import GRAPH, WEIGHTS, core, openvino
 
 
 def write_openvino(model: keras.Model, folder: Path) -> tuple[Path, ...]:
@@ -22,7 +22,7 @@ def write_openvino(model: keras.Model, folder: Path) -> tuple[Path, ...]:
         model.export(path, format="openvino", verbose=False)
     else:
         content = onnx_model(model).SerializeToString()
-        library.save_model(library.Core().read_model(content, b""), path, compress_to_fp16=False)
+        library.save_model(core().read_model(content, b""), path, compress_to_fp16=False)
     return folder / GRAPH, folder / WEIGHTS
 
 

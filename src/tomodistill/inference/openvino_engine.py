@@ -9,6 +9,7 @@ import sys
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +34,6 @@ class OpenVINOEngine:
     name = "openvino"
 
     def __init__(self, path: Path, precision: str = REFERENCE, threads: int | None = None) -> None:
-        core = openvino().Core()
         # A table that it makes at its first use: two streams that begin together could wait for
         # each other for ever (in 6 of 167 starts; none of 130 with this line).
         openvino().Type.f32.to_dtype()
@@ -43,9 +43,9 @@ class OpenVINOEngine:
             "PERFORMANCE_HINT": "THROUGHPUT",
             "ENABLE_CPU_PINNING": False,  # to cores that another process may have chosen too
         }
-        self._compiled = core.compile_model(path, "CPU", settings)
+        self._compiled = core().compile_model(path, "CPU", settings)
         self.precision = precision
-        self.device = f"cpu: {core.get_property('CPU', 'FULL_DEVICE_NAME').strip()}"
+        self.device = f"cpu: {core().get_property('CPU', 'FULL_DEVICE_NAME').strip()}"
         self._classes = self._compiled.output(0).partial_shape[1].get_length()
         shape = list(self._compiled.input(0).partial_shape)[1:]
         self._shape = [axis.get_length() for axis in shape]  # with a channel axis or without
@@ -104,7 +104,7 @@ def installed() -> bool:
 
 def precisions() -> tuple[str, ...]:
     """Those that this CPU has natively."""
-    has = openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    has = core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return tuple(name for name, (_, word) in _WORDS.items() if word in has)
 
 
@@ -114,3 +114,10 @@ def openvino() -> Any:
     import openvino
 
     return openvino
+
+
+@cache
+def core() -> Any:
+    """One, never closed. Each gives its thread a stack for signals, and takes it back at its end:
+    of two closed in the order of opening a stack stays that is gone, and Ctrl-C is a segfault."""
+    return openvino().Core()
