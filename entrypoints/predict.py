@@ -208,6 +208,7 @@ def _check_none_aside(job: Job, aside: dict[int, str]) -> None:
         shard, why = next(iter(aside.items()))
         raise InputError(
             expected="every shard to be classified",
-            found=f"{len(aside)} of {len(job.shards)} that failed again and again: {shard}, {why}",
+            found=f"{len(aside)} of {len(job.shards)} that failed again and again; "
+            f"shard {shard}: {why}",
             todo="Mend that and give the same command again: only these are computed.",
         )

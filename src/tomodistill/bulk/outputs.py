@@ -60,18 +60,10 @@ def write_lists(job: Job) -> Gathered:
     for at, (particles, folder) in enumerate(zip(_lists(job), _folders(job), strict=True)):
         rows = list_results(job, at)
         classified = _classified(rows, names)
-        _remove_others(write_classified(particles, classified, folder))
+        write_classified(particles, classified, folder)
         _gather(gathered, particles, classified, rows["reason"], first)
         first += len(particles)
     return gathered
-
-
-def _remove_others(written: list[Path]) -> None:
-    """Lists of classes that had particles when some shard was set aside, and have none now."""
-    whole, _, *of_classes = written
-    for path in of_classes[0].parent.glob(f"*{whole.suffix}"):
-        if path not in of_classes:
-            path.unlink(missing_ok=True)
 
 
 def _lists(job: Job) -> Iterator[ParticleList]:

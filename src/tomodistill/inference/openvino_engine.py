@@ -119,5 +119,6 @@ def openvino() -> Any:
 @cache
 def core() -> Any:
     """One, never closed. Each gives its thread a stack for signals, and takes it back at its end:
-    of two closed in the order of opening a stack stays that is gone, and Ctrl-C is a segfault."""
+    of two closed in the order of opening a stack stays that is gone, and Ctrl-C is a segfault.
+    """
     return openvino().Core()

@@ -23,8 +23,7 @@ from tomodistill.particles.options import NONE
 from tomodistill.particles.placing import Placed, box_volumes, in_stack
 from tomodistill.particles.reading import FOREIGN, LIST_SUFFIXES, read_particles
 from tomodistill.tomograms.boxes import BoxFile, box_files
-from tomodistill.tomograms.files import is_volume_name
-from tomodistill.tomograms.named import by_comma
+from tomodistill.tomograms.named import by_comma, volumes_in
 from tomodistill.tomograms.ome_zarr import is_zarr
 
 UNLABELLED_FOLDER = "unlabelled"  # beside those of the classes
@@ -66,14 +65,8 @@ def _folders(path: Path) -> list[Path]:
     return sorted(each for each in inside if not is_zarr(each))
 
 
-def _volumes(path: Path) -> list[Path]:
-    """The volume files that lie in a folder itself."""
-    named = (each for each in path.iterdir() if is_volume_name(each))
-    return sorted(each for each in named if not each.is_dir() or is_zarr(each))
-
-
 def _of_classes(path: Path, folders: Sequence[Path], config: Ingestion) -> Found:
-    if loose := [each.name for each in _volumes(path)]:
+    if loose := sorted(each.name for each in volumes_in(path)):
         words = "volumes beside the folders of the classes are not read"
         print(f"{words}: {few(loose)}", file=sys.stderr)
     places = [place for folder in folders for place in _places(folder, config)]
@@ -95,7 +88,7 @@ def _places(folder: Path, config: Ingestion) -> Iterator[tuple[str, str, Sequenc
             found=f"deeper ones: {few(deeper)}",
             todo="Move their boxes up, or the folders away.",
         )
-    if not inside or _volumes(folder):
+    if not inside or any(volumes_in(folder)):
         yield name, NO_TOMOGRAM, box_files(str(folder), dataset=config.dataset_name)
     for each in inside:
         yield name, each.name, box_files(str(each), dataset=config.dataset_name)

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tomodistill.errors import InputError
+from tomodistill.errors import InputError, few
 from tomodistill.particles.options import Auto
 from tomodistill.particles.placing import KnownSpacing
 from tomodistill.subtomograms.preprocessing import Contrast
 from tomodistill.subtomograms.spacing import same_spacing
-
-_SHOWN = 5  # of voxel spacings that differ
 
 
 def one_spacing(stated: Mapping[float | None, Path], known: KnownSpacing, *, instead: str) -> float:
@@ -23,7 +21,7 @@ def one_spacing(stated: Mapping[float | None, Path], known: KnownSpacing, *, ins
     if spacings and not same_spacing(spacings[0], spacings[-1]):
         raise InputError(
             expected="volumes of one voxel spacing",
-            found=", ".join(f"{each:.4g} Å in {stated[each]}" for each in spacings[:_SHOWN]),
+            found=few([f"{each:.4g} Å in {stated[each]}" for each in spacings]),
             todo=f"{instead}, or give {known.flag}= if headers are wrong.",
         )
     if None in stated:

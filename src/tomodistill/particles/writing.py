@@ -28,7 +28,8 @@ def write_classified(particles: ParticleList, classified: Classified, folder: Pa
 
     Every block and column stays. Class numbers and probabilities take the columns that RELION and
     Dynamo have for them; what stood there before moves to a column beside. Each file is whole or
-    not there. Raises InputError for the folder that holds the list itself.
+    not there; lists of classes that had particles in an earlier classification go. Raises
+    InputError for the folder that holds the list itself.
     """
     suffix = ".tbl" if particles.dialect == dynamo.DIALECT else ".star"
     stem = particles.path.stem
@@ -40,12 +41,14 @@ def write_classified(particles: ParticleList, classified: Classified, folder: Pa
     table = _with_classes(particles, classified)
     _write(whole, particles, table)
     as_csv = _write_csv(folder / f"{stem}.csv", table)
-    written = [whole, as_csv]
+    written, of_classes = [whole, as_csv], folder / f"{stem}_classes"
     for number in np.unique(classified.numbers):
         name = re.sub(r"[^\w.-]+", "_", classified.names[number - 1])[:_LONGEST_NAME]
-        part = folder / f"{stem}_classes" / f"{number:03d}_{name}{suffix}"
+        part = of_classes / f"{number:03d}_{name}{suffix}"
         _write(part, particles, table[classified.numbers == number])
         written.append(part)
+    for stale in set(of_classes.glob(f"*{suffix}")).difference(written):
+        stale.unlink(missing_ok=True)
     if particles.dialect == copick.DIALECT:
         copick.write_picks(particles, classified)
     return written

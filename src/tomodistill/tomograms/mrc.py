@@ -33,7 +33,7 @@ from tomodistill.tomograms.volume_file import (
     VolumeFile,
     check_length,
     mapped,
-    parsed,
+    naming,
     refusal,
     volume_file,
 )
@@ -57,7 +57,7 @@ def read_mrc(path: Path) -> VolumeFile:
             array = _unpacked(path, stream, shape, dtype, start)
         else:
             array = mapped(path, shape, dtype, start)
-    with parsed(path, "MRC file"):
+    with naming(path):
         check_axes(header)
     return volume_file(
         path,

@@ -47,12 +47,14 @@ def located(name: str, folder: Path) -> Path | None:
 def _of_part(part: str, deep: bool) -> Iterable[Path]:
     path = Path(part)
     if path.is_dir() and not is_zarr(path):
-        return _of_folder(path, deep)
+        return volumes_in(path, deep=deep)
     return [path] if path.exists() else map(Path, glob(part, recursive=True))
 
 
-def _of_folder(folder: Path, deep: bool) -> Iterator[Path]:
-    """A Zarr store counts as a file: there may be a million in it. Nothing hidden counts: macOS
+def volumes_in(folder: Path, *, deep: bool = False) -> Iterator[Path]:
+    """The volume files of a folder; with `deep`, of folders in it too.
+
+    A Zarr store counts as a file: there may be a million in it. Nothing hidden counts: macOS
     writes ._TS_1.mrc beside TS_1.mrc, and file servers keep yesterday's files in .snapshot.
     """
     for here, folders, files in os.walk(folder):
